@@ -1,0 +1,1 @@
+"""The composition root: command line, HTTP API, web front, desktop, wiring."""

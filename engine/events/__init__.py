@@ -1,0 +1,1 @@
+"""Facts told to whoever listens."""

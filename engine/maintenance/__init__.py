@@ -1,0 +1,1 @@
+"""Services that look after the store while runs go on."""

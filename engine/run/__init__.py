@@ -1,0 +1,1 @@
+"""Running workflows: plan, execute, journal, retry, resume."""

@@ -1,0 +1,1 @@
+"""The facade: one Studio bound to one actor."""

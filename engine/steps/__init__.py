@@ -1,0 +1,1 @@
+"""What a connector may know: specs, the contract, the catalog."""

@@ -1,0 +1,1 @@
+"""The steps that come with the engine: flow, data, files, triggers."""

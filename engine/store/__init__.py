@@ -1,0 +1,1 @@
+"""Keeping things: the only importer of SQLAlchemy."""

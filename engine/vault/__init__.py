@@ -1,0 +1,1 @@
+"""Sealed secrets; filled when connections arrive."""
