@@ -1,0 +1,1 @@
+"""The editor: one workflow, drawn, configured and tried."""
