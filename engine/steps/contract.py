@@ -1,0 +1,147 @@
+"""
+What an action receives and what it may hand back.
+
+A **batch** action is `def call(batch: BatchCall, **fields) -> Outputs | Output | list[Item]` (or `async def`): it sees whole
+batches and says where each item came from. A bare list means port `out` with no lineage claim beyond "from this batch".
+An **each** action is `async def call(ctx: Context, **fields) -> Item | list[Item] | Multi`: it sees one item's fields, already rendered;
+the engine calls it once per item, `concurrency` at a time, and knows the lineage by itself.
+Fields arrive converted to their type; expression fields arrive as `Computed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from logging import LoggerAdapter
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from engine.clock import Clock
+from engine.errors import TreadleError
+from engine.model.items import Batch, File, Item
+
+
+class Computed(Protocol):
+    """An expression bound to its step: the action says for which item, the engine knows the rest of the scope."""
+
+    source: str
+
+    def value(self, item: Item | None = None, index: int = 0, **names: Any) -> Any:
+        """Return the value for one item; `names` adds local names. Raises `ExpressionError` with the place in the source."""
+
+    def values(self, items: Batch) -> list[Any]:
+        """Return the value for each item of a batch, faster than asking one by one."""
+
+    def value_over(self, items: Batch, **names: Any) -> Any:
+        """Return one value computed over `items` (aggregates)."""
+
+
+class Files(Protocol):
+    """The content-addressed store as steps see it; bytes go in as streams and come out as streams."""
+
+    async def keep(self, source: bytes | Path | AsyncIterator[bytes] | IO[bytes], *, name: str, media_type: str) -> File:
+        """Store the bytes and return the handle."""
+
+    def open(self, file: File) -> IO[bytes]:
+        """Open the bytes for reading; raises `NotFound` when they are gone."""
+
+    def path(self, file: File) -> Path:
+        """Return where the bytes lie, for reading only."""
+
+
+class Http(Protocol):
+    """The one way out: retries on 429 and 5xx honour `Retry-After`; failures are raised by meaning."""
+
+    async def request(self, method: str, url: str, **options: Any) -> Any:
+        """Send one request and return the `httpx.Response`-like answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """
+    What an action may lean on, and nothing else.
+
+    `folder` is the workflow's own folder: file steps never leave it. `idempotency_key` is stable over retries and restarts.
+    `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run.
+    """
+
+    http: Http
+    clock: Clock
+    log: LoggerAdapter[Any]
+    files: Files
+    folder: Path
+    connection: Mapping[str, Any] | None = None
+    cursor: Any = None
+    now: datetime
+    timezone: str = "UTC"
+    run_id: str = ""
+    node_id: str = ""
+    workflow: str = ""
+    item_index: int = 0
+    attempt: int = 1
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCall:
+    """The batches that arrived, port by port, and the context."""
+
+    ports: Mapping[str, Batch]
+    ctx: Context
+
+    @property
+    def items(self) -> Batch:
+        """The batch at port `in`."""
+        return self.ports.get("in", [])
+
+
+@dataclass(frozen=True, slots=True)
+class Multi:
+    """What an *each* action returns when its items leave by ports other than `out`."""
+
+    ports: Mapping[str, Sequence[Item]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The answer to the webhook that started the run; `body` is JSON, text, bytes or a `File`."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """Returned by `flow.respond`: pass `outputs` on and answer the caller."""
+
+    response: Response
+    outputs: Any
+
+
+class StopRun(TreadleError):
+    """Raised by `flow.stop`: end the run here, as `succeeded` or `failed`, for the reason given."""
+
+    code = "stopped"
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ItemFailures(TreadleError):
+    """
+    Raised by a batch action when some items failed and the others did not.
+
+    `failed` maps the index in the `in` batch to the error; `outputs` holds what came of the others. What becomes of it is
+    the node's `on_error`: stop at the first, route the failed items to `error`, or ignore them.
+    """
+
+    code = "items_failed"
+
+    def __init__(self, failed: Mapping[int, TreadleError], outputs: Any) -> None:
+        first = next(iter(failed.values()))
+        super().__init__(f"{len(failed)} items failed. The first: {first.message}", hint=first.hint)
+        self.failed = dict(failed)
+        self.outputs = outputs
