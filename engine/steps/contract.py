@@ -3,8 +3,8 @@ What an action receives and what it may hand back.
 
 A **batch** action is `def call(batch: BatchCall, **fields) -> Outputs | Output | list[Item]` (or `async def`): it sees whole
 batches and says where each item came from. A bare list means port `out` with no lineage claim beyond "from this batch".
-An **each** action is `async def call(ctx: Context, **fields) -> Item | list[Item] | Multi`: it sees one item's fields, already rendered;
-the engine calls it once per item, `concurrency` at a time, and knows the lineage by itself.
+An **each** action is `async def call(ctx: Context, **fields) -> Item | list[Item] | Multi`: it sees one item's fields, already
+rendered; the engine calls it once per item, `concurrency` at a time, and knows the lineage by itself.
 Fields arrive converted to their type; expression fields arrive as `Computed`.
 """
 

@@ -16,7 +16,8 @@ How a field is edited and how it arrives at the action.
 
 `text` … `any` are rendered templates (each string inside lists and objects too), converted to the type.
 `expression` is bare and arrives as a `Computed`; `expressions` is an object name → `Computed` (values that are not text are
-constants); `expression_list` a list of `Computed`; `cases` an ordered object port → `Computed`. `items` is a list of objects, plain.
+constants); `expression_list` a list of `Computed`; `cases` an ordered object port → `Computed`. `items` is a list of
+objects, plain.
 """
 
 Effect = Literal["none", "read", "write", "destroy"]
