@@ -1,0 +1,283 @@
+"""
+What the engine asks of the things that keep its data.
+
+`Store` has two verbs. `write` queues a plain function of a unit of work on the one writer thread; it commits together with
+whatever else piled up (natural batching), then its events go out. `read` runs a function beside it on a snapshot.
+`Journal` is the hot path of running: facts are appended without waiting, `barrier` waits until they are on disk.
+`engine.store` implements all of this; nobody else needs to know how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+
+from engine.events.types import Event
+from engine.ids import FiringId, NodeId, RunId, VersionId, WorkflowId
+from engine.model.run import Fact, Run, RunStatus
+from engine.model.workflow import Document, Version, Workflow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRow:
+    """One line of the workflow list."""
+
+    workflow: Workflow
+    last_run: Run | None
+    trigger_kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; None means any. `before` is the cursor: the id of the last run of the page before."""
+
+    workflow_id: WorkflowId | None = None
+    statuses: tuple[RunStatus, ...] = ()
+    is_test: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    before: RunId | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerState:
+    """
+    One trigger of an active version, as the store keeps it.
+
+    `kind` is the step's name (`trigger.schedule`); `fields` what stands under `with`. `path` and `methods` are the route of a
+    webhook; `next_due` the next slot of a schedule; `cursor` what a polling trigger has seen.
+    """
+
+    workflow_id: WorkflowId
+    workflow_name: str
+    version_id: VersionId
+    node: NodeId
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    timezone: str = "UTC"
+    path: str | None = None
+    methods: tuple[str, ...] = ()
+    next_due: datetime | None = None
+    cursor: Any = None
+    is_paused: bool = False
+
+
+FiringState = Literal["held", "queued", "started", "discarded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """
+    One event that a trigger accepted: stored first, then turned into exactly one run.
+
+    `key` makes it unique within its trigger: a firing with a known key is the same firing. `payload` is the encoded batch
+    that the trigger hands to the run.
+    """
+
+    id: FiringId
+    workflow_id: WorkflowId
+    version_id: VersionId
+    node: NodeId
+    key: str
+    payload: bytes
+    accepted_at: datetime
+    state: FiringState = "queued"
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An API token without its secret: only the hash is kept."""
+
+    id: str
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class Workflows(Protocol):
+    """Workflows and their versions."""
+
+    def add(self, workflow: Workflow) -> None:
+        """Keep a new workflow; raises `Conflict` when the name is taken."""
+
+    def get(self, workflow_id: WorkflowId) -> Workflow:
+        """Return it; raises `NotFound`."""
+
+    def find_by_name(self, name: str) -> Workflow | None:
+        """Return the workflow of that exact name."""
+
+    def update(self, workflow: Workflow, *, expected_revision: int | None = None) -> None:
+        """Write all columns; raises `Conflict` when `expected_revision` is given and no longer true."""
+
+    def delete(self, workflow_id: WorkflowId) -> None:
+        """Remove the workflow, its versions, triggers and firings; its runs stay readable."""
+
+    def list_rows(self, *, text: str = "", limit: int = 200, offset: int = 0) -> list[WorkflowRow]:
+        """Return the list page: by name, filtered by text, each with its last run that was no test."""
+
+    def add_version(self, version: Version) -> None:
+        """Keep a version; one that is known already stays as it is."""
+
+    def get_version(self, version_id: VersionId) -> Version:
+        """Return it; raises `NotFound`."""
+
+    def list_versions(self, workflow_id: WorkflowId, *, limit: int = 50) -> list[Version]:
+        """Return the newest versions first."""
+
+
+class Runs(Protocol):
+    """Runs and their journals, for reading and for the rare writes; running itself goes through the `Journal`."""
+
+    def add(self, run: Run, *, input: bytes, document: Document | None = None) -> None:
+        """Queue a run. `input` is the encoded batch of its start node; `document` is given for a test of a draft."""
+
+    def get(self, run_id: RunId) -> Run:
+        """Return it; raises `NotFound`."""
+
+    def get_input(self, run_id: RunId) -> bytes:
+        """Return the encoded batch the run started with."""
+
+    def get_document(self, run_id: RunId) -> Document:
+        """Return the document the run executes: its version's, or the draft kept with a test."""
+
+    def find_by_firing(self, firing_id: FiringId) -> Run | None:
+        """Return the run that a firing became."""
+
+    def list_page(self, filter: RunFilter) -> list[Run]:
+        """Return runs, newest first."""
+
+    def count_by_status(self, workflow_id: WorkflowId | None = None) -> Mapping[RunStatus, int]:
+        """Return how many runs stand where."""
+
+    def list_open(self, *, limit: int = 10_000) -> list[Run]:
+        """Return the runs that are not final, oldest first."""
+
+    def facts(
+        self, run_id: RunId, *, after_seq: int = -1, with_payload: bool = False, node: NodeId | None = None
+    ) -> list[Fact]:
+        """Return the journal of a run in order; payloads are left out unless asked for."""
+
+    def payload(self, run_id: RunId, seq: int) -> bytes | None:
+        """Return the payload of one fact."""
+
+    def request_cancel(self, run_id: RunId) -> Run:
+        """Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is."""
+
+    def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
+        """Take a run over: status `running`, epoch grown by one; None when it is final."""
+
+
+class Triggers(Protocol):
+    """The triggers of active versions; replaced as a whole when a workflow is switched on."""
+
+    def replace(self, workflow_id: WorkflowId, triggers: Sequence[TriggerState]) -> None:
+        """Make these the triggers of the workflow; cursors and due times of unchanged nodes are kept. `[]` switches it off."""
+
+    def list_all(self, kind: str | None = None) -> list[TriggerState]:
+        """Return the triggers of all active versions."""
+
+    def get(self, workflow_id: WorkflowId, node: NodeId) -> TriggerState:
+        """Return one; raises `NotFound`."""
+
+    def set_next_due(self, workflow_id: WorkflowId, node: NodeId, due: datetime | None) -> None:
+        """Remember the next slot of a schedule."""
+
+    def set_cursor(self, workflow_id: WorkflowId, node: NodeId, cursor: Any) -> None:
+        """Remember what a polling trigger has seen."""
+
+
+class Firings(Protocol):
+    """The inbox."""
+
+    def accept(self, firing: Firing) -> tuple[Firing, bool]:
+        """Keep the firing unless its key is known; returns the stored one and whether it is new."""
+
+    def mark_started(self, firing_id: FiringId, run_id: RunId) -> None:
+        """Remember which run it became."""
+
+    def list_waiting(self, *, limit: int = 1000) -> list[Firing]:
+        """Return firings that were accepted and never became a run, oldest first."""
+
+
+class Tokens(Protocol):
+    """API tokens."""
+
+    def add(self, token: Token) -> None: ...
+    def find_by_hash(self, hash: str) -> Token | None: ...
+    def list_all(self) -> list[Token]: ...
+    def revoke(self, token_id: str, *, at: datetime) -> None:
+        """End a token; raises `NotFound`."""
+
+    def touch(self, token_id: str, *, at: datetime) -> None:
+        """Remember that it was used."""
+
+
+class Values(Protocol):
+    """Small settings of this installation, by key, as JSON."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def set(self, key: str, value: Any) -> None: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction; a function of it cannot await, so it stays short."""
+
+    workflows: Workflows
+    runs: Runs
+    triggers: Triggers
+    firings: Firings
+    tokens: Tokens
+    values: Values
+
+    def publish(self, event: Event) -> None:
+        """Tell this event once the transaction is committed."""
+
+
+class Journal(Protocol):
+    """
+    The append-only records of running, written in order by the writer thread.
+
+    All methods but `barrier` return at once and may only be called on the event loop. Records of one run reach the disk in the
+    order they were given; the disk always holds a prefix. Records of an `epoch` that is no longer the run's are dropped, and
+    `lost` tells which runs that happened to.
+    """
+
+    def start(
+        self, run: Run, *, input: bytes | None = None, document: Document | None = None, firing: Firing | None = None
+    ) -> None:
+        """Record a run that is starting now (status `running`). `input` is given when the run is not in the store yet."""
+
+    def append(self, fact: Fact, *, epoch: int) -> None:
+        """Record one fact."""
+
+    def finish(self, run: Run) -> None:
+        """Record the run's final or parked status, error and times."""
+
+    async def barrier(self) -> None:
+        """Return when everything recorded so far is committed; raises `StoreError` when the disk refused it."""
+
+
+class Store(Protocol):
+    """The database and the writer thread."""
+
+    journal: Journal
+
+    async def write(self, change: Callable[[UnitOfWork], T]) -> T:
+        """Run `change` in the writer's next transaction and return its result once that is committed."""
+
+    async def read(self, query: Callable[[UnitOfWork], T]) -> T:
+        """Run `query` on a snapshot in a reader thread."""
+
+    def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
+        """Hand events of committed transactions to `publish`, on the event loop."""
