@@ -1,0 +1,109 @@
+"""The settings of one Treadle: defaults, then the file, then the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from engine.errors import BadRequest
+
+ENVIRONMENT_PREFIX = "TREADLE_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    What a person may decide about their Treadle.
+
+    `data` is the folder that holds everything; `database` an address such as `postgresql://…`, empty for the SQLite file in
+    `data`. `synchronous` is SQLite's (`FULL` survives a power cut, `NORMAL` a crash of the program). `slots` is how many runs
+    work at the same time; `max_body_mb` bounds what a webhook accepts; `webhook_wait_s` how long its caller waits.
+    """
+
+    data: Path
+    database: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8321
+    synchronous: str = "FULL"
+    slots: int = 1000
+    max_body_mb: int = 32
+    webhook_wait_s: int = 30
+    log_level: str = "WARNING"
+
+    @property
+    def database_url(self) -> str:
+        """The address of the store."""
+        return self.database or f"sqlite:///{self.data / 'treadle.db'}"
+
+    @property
+    def folders(self) -> Path:
+        """Where each workflow has its own folder of files."""
+        return self.data / "files"
+
+    @property
+    def blobs(self) -> Path:
+        """Where the content-addressed store keeps its bytes."""
+        return self.data / "blobs"
+
+
+def default_data() -> Path:
+    """Return the place where this system keeps a program's data."""
+    return Path(platformdirs.user_data_dir("treadle", appauthor=False))
+
+
+def load_settings(*, data: Path | None = None, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """
+    Read the settings once: defaults, then `treadle.toml` in the data folder, then `TREADLE_…`, then what was given by name.
+
+    Raises `BadRequest` that lists everything that is wrong with them at once.
+    """
+    environment = os.environ if environment is None else environment
+    folder = Path(data or environment.get("TREADLE_DATA") or default_data()).expanduser().absolute()
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    file = folder / "treadle.toml"
+    if file.exists():
+        try:
+            values |= tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            problems.append(f"{file} cannot be read: {error}")
+    known = {spec.name: spec for spec in fields(Settings) if spec.name != "data"}
+    for name in known:
+        if (text := environment.get(ENVIRONMENT_PREFIX + name.upper())) is not None:
+            values[name] = text
+    values |= {name: value for name, value in given.items() if value is not None}
+    settings = Settings(data=folder)
+    for name, value in values.items():
+        if name not in known:
+            problems.append(f"there is no setting “{name}”; known are {', '.join(sorted(known))}")
+            continue
+        try:
+            settings = replace(settings, **{name: type(getattr(settings, name))(value)})
+        except ValueError:
+            problems.append(f"“{name}” cannot be {value!r}")
+    problems += _check(settings)
+    if problems:
+        raise BadRequest(
+            "The settings cannot be used: " + "; ".join(problems) + ".", hint=f"They stand in {file} or in TREADLE_…."
+        )
+    return settings
+
+
+def _check(settings: Settings) -> list[str]:
+    problems = []
+    if not 0 <= settings.port <= 65535:
+        problems.append(f"“port” has to be between 0 and 65535, not {settings.port}")
+    if settings.synchronous.upper() not in {"FULL", "NORMAL", "EXTRA"}:
+        problems.append(f"“synchronous” is FULL, NORMAL or EXTRA, not {settings.synchronous!r}")
+    if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        problems.append(f"“log_level” is DEBUG, INFO, WARNING or ERROR, not {settings.log_level!r}")
+    problems += [
+        f"“{name}” has to be at least 1" for name in ("slots", "max_body_mb", "webhook_wait_s") if getattr(settings, name) < 1
+    ]
+    return problems
