@@ -1,0 +1,274 @@
+"""Editing: one shared draft per workflow, changed by operations that know their inverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.access import Actor, require
+from engine.clock import Clock
+from engine.errors import BadRequest, InvalidDocument
+from engine.events.bus import EventBus
+from engine.events.types import WorkflowChanged
+from engine.ids import NodeId, WorkflowId
+from engine.model.changes import AddNodes, Batch, Change, RemoveEdges, apply, fresh_node_id
+from engine.model.codec import parse_document, read_fragment, write_document, write_fragment
+from engine.model.problems import Problem
+from engine.model.workflow import Document, Edge, Node, Workflow
+from engine.protocols import Store
+from engine.service.history import History
+from engine.steps.catalog import Catalog
+from engine.steps.check import check_document
+
+log = logging.getLogger(__name__)
+
+PASTE_OFFSET = 40
+"""How far a pasted copy lies from its original, in canvas units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftChanged:
+    """A change was applied to a draft; `change` is None when the whole text was replaced."""
+
+    change: Change | None
+    author: str
+    revision: int
+
+
+Listener = Callable[[DraftChanged], None]
+
+
+class Draft:
+    """
+    What is being edited, shared by everyone in this process who has it open.
+
+    `document` is the truth the canvas shows, `problems` everything that is wrong with it (errors and warnings), `revision`
+    grows with each change. A change is applied at once and returns when it is on disk.
+    """
+
+    def __init__(self, workflow: Workflow, *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus) -> None:
+        parsed = parse_document(workflow.draft)
+        if parsed.document is None:
+            raise InvalidDocument(parsed.problems)
+        self.workflow_id: WorkflowId = workflow.id
+        self.document: Document = parsed.document
+        self.revision = workflow.revision
+        self.history = History()
+        self._store, self._catalog, self._clock, self._bus = store, catalog, clock, bus
+        self._listeners: list[Listener] = []
+        self._saving = asyncio.Lock()
+        self.problems: list[Problem] = check_document(self.document, catalog)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that keep the draft from running."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    def write(self) -> str:
+        """Return the draft as canonical text."""
+        return write_document(self.document)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after each change; the returned function ends it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    async def apply(self, change: Change, author: str) -> None:
+        """Apply one gesture as one undo step. Raises `Conflict` or `BadRequest` when it does not fit; nothing changed then."""
+        self.history.did(author, self._change(change, author))
+        await self._save()
+
+    async def undo(self, author: str) -> bool:
+        """Take back the author's last change; a step that no longer fits is passed over. Returns whether something changed."""
+        return await self._walk(author, self.history.pop_undo, self.history.undid)
+
+    async def redo(self, author: str) -> bool:
+        """Do again what the author last took back. Returns whether something changed."""
+        return await self._walk(author, self.history.pop_redo, self.history.redid)
+
+    async def replace_text(self, text: str, author: str) -> None:
+        """Make this text the draft; raises `InvalidDocument` with every problem when it cannot be read. Can be undone."""
+        parsed = parse_document(text)
+        if parsed.document is None or any(problem.severity == "error" for problem in parsed.problems):
+            raise InvalidDocument(parsed.problems)
+        self.history.did(author, Replace(self.document))
+        self.document = parsed.document
+        self._settle(None, author)
+        await self._save()
+
+    async def add_step(
+        self,
+        use: str,
+        at: tuple[int, int],
+        *,
+        author: str,
+        connect_from: tuple[NodeId, str] | None = None,
+        on_edge: Edge | None = None,
+    ) -> NodeId:
+        """
+        Put a new node on the canvas and return its id.
+
+        `connect_from` names the node and port a line comes from; `on_edge` is a line to be split by the new node.
+        """
+        spec = self._catalog.get(use)
+        node_id = fresh_node_id(self.document, use.rsplit(".", 1)[-1])
+        fields = {field.name: field.default for field in spec.fields if field.required and field.default is not None}
+        node = Node(id=node_id, use=use, fields=fields)
+        edges: list[Edge] = []
+        changes: list[Change] = []
+        has_in = bool(spec.ports_in)
+        outs = spec.outs(fields)
+        if on_edge is not None and has_in:
+            changes.append(RemoveEdges((on_edge,)))
+            edges.append(Edge(on_edge.source, node_id, on_edge.source_port, spec.ports_in[0].name))
+            if outs:
+                edges.append(Edge(node_id, on_edge.target, outs[0].name, on_edge.target_port))
+        elif connect_from is not None and has_in:
+            edges.append(Edge(connect_from[0], node_id, connect_from[1], spec.ports_in[0].name))
+        changes.append(AddNodes((node,), tuple(edges), {node_id: at}))
+        await self.apply(Batch(tuple(changes)), author)
+        return node_id
+
+    def copy(self, node_ids: Sequence[NodeId]) -> str:
+        """Return nodes, the edges among them and their places as document text."""
+        chosen = set(node_ids)
+        nodes = [node for node in self.document.nodes.values() if node.id in chosen]
+        edges = [edge for edge in self.document.edges if edge.source in chosen and edge.target in chosen]
+        layout = {node_id: at for node_id, at in self.document.layout.items() if node_id in chosen}
+        return write_fragment(nodes, edges, layout)
+
+    async def paste(self, text: str, at: tuple[int, int] | None, *, author: str) -> list[NodeId]:
+        """
+        Add the nodes of a document text under fresh ids, the whole lot moved to `at` (or a little off the originals).
+
+        Expressions that name a pasted node keep naming it: they follow the new ids. Raises `InvalidDocument` for text that is
+        no workflow, `BadRequest` for one without nodes.
+        """
+        fragment = read_fragment(text)
+        if not fragment.nodes:
+            raise BadRequest("There are no steps in what was pasted.", hint="Copy steps on a canvas, or a workflow document.")
+        names: dict[NodeId, NodeId] = {}
+        grown = self.document
+        for node in fragment.nodes.values():
+            names[node.id] = fresh_node_id(grown, node.id)
+            grown = replace(grown, nodes={**grown.nodes, names[node.id]: replace(node, id=names[node.id])})
+        left = min((x for x, _ in fragment.layout.values()), default=0)
+        top = min((y for _, y in fragment.layout.values()), default=0)
+        shift = (at[0] - left, at[1] - top) if at else (PASTE_OFFSET, PASTE_OFFSET)
+        nodes = tuple(
+            replace(node, id=names[node.id], fields=_follow(node.fields, names)) for node in fragment.nodes.values()
+        )
+        edges = tuple(
+            replace(edge, source=names[edge.source], target=names[edge.target])
+            for edge in fragment.edges
+            if edge.source in names and edge.target in names
+        )
+        layout = {
+            names[node_id]: (round(x + shift[0]), round(y + shift[1])) for node_id, (x, y) in fragment.layout.items() if node_id in names
+        }
+        await self.apply(AddNodes(nodes, edges, layout), author)
+        return list(names.values())
+
+    def _change(self, change: Change, author: str) -> Change:
+        if isinstance(change, Replace):
+            inverse: Change = Replace(self.document)
+            self.document = change.document
+            self._settle(None, author)
+            return inverse
+        self.document, inverse = apply(self.document, change)
+        self._settle(change, author)
+        return inverse
+
+    def _settle(self, change: Change | None, author: str) -> None:
+        self.revision += 1
+        self.problems = check_document(self.document, self._catalog)
+        told = DraftChanged(change=change, author=author, revision=self.revision)
+        for listener in tuple(self._listeners):
+            try:
+                listener(told)
+            except Exception:
+                log.exception("draft listener failed")
+
+    async def _walk(
+        self, author: str, pop: Callable[[str], Change | None], keep: Callable[[str, Change], None]
+    ) -> bool:
+        while (change := pop(author)) is not None:
+            try:
+                keep(author, self._change(change, author))
+            except Exception:
+                log.debug("an undo step no longer fits", exc_info=True)
+                continue
+            await self._save()
+            return True
+        return False
+
+    async def _save(self) -> None:
+        """Write the newest state; changes made meanwhile are in it, so later calls find nothing left to do."""
+        async with self._saving:
+            text, revision, name, now = self.write(), self.revision, self.document.name, self._clock.now()
+
+            def save(work: Any) -> None:
+                workflow = work.workflows.get(self.workflow_id)
+                work.workflows.update(replace(workflow, draft=text, revision=revision, name=name, updated_at=now))
+                work.publish(WorkflowChanged(at=now, workflow_id=self.workflow_id, change="draft", revision=revision))
+
+            await self._store.write(save)
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """The whole document becomes another one: what replacing the text does, and its inverse."""
+
+    document: Document
+
+
+def _follow(value: Any, names: dict[NodeId, NodeId]) -> Any:
+    """Return the fields with `nodes.<old id>` turned into `nodes.<new id>`."""
+    if isinstance(value, str):
+        for old, new in names.items():
+            if old != new and f"nodes.{old}" in value:
+                value = _rename(value, old, new)
+        return value
+    if isinstance(value, dict):
+        return {key: _follow(inner, names) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_follow(inner, names) for inner in value]
+    return value
+
+
+def _rename(text: str, old: str, new: str) -> str:
+    parts = text.split(f"nodes.{old}")
+    out = parts[0]
+    for part in parts[1:]:
+        whole_word = not part or not (part[0].isalnum() or part[0] == "_")
+        out += f"nodes.{new if whole_word else old}{part}"
+    return out
+
+
+class DraftService:
+    """Open drafts, one object per workflow."""
+
+    def __init__(self, open_drafts: dict[WorkflowId, Draft], *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus, actor: Actor) -> None:
+        self._open = open_drafts
+        self._store, self._catalog, self._clock, self._bus, self._actor = store, catalog, clock, bus, actor
+
+    async def open(self, workflow_id: WorkflowId) -> Draft:
+        """Return the shared draft of the workflow; raises `NotFound`."""
+        require(self._actor, "read", "open a draft")
+        if workflow_id not in self._open:
+            workflow = await self._store.read(lambda work: work.workflows.get(workflow_id))
+            if workflow_id not in self._open:  # somebody may have opened it while we read
+                self._open[workflow_id] = Draft(workflow, store=self._store, catalog=self._catalog, clock=self._clock, bus=self._bus)
+        return self._open[workflow_id]
+
+    def forget(self, workflow_id: WorkflowId) -> None:
+        """Let go of the draft of a deleted workflow."""
+        self._open.pop(workflow_id, None)

@@ -1,0 +1,68 @@
+"""The facade: everything a page, the API or the command line may ask, bound to who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.access import Actor
+from engine.clock import Clock
+from engine.events.bus import EventBus
+from engine.ids import WorkflowId
+from engine.protocols import Store
+from engine.run.worker import Worker
+from engine.service.drafts import Draft, DraftService
+from engine.service.preview import PreviewService
+from engine.service.runs import RunService
+from engine.service.tokens import TokenService
+from engine.service.workflows import WorkflowService
+from engine.steps.catalog import Catalog
+from engine.steps.contract import Files
+from engine.triggers.activation import Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a studio stands on; wired once in `app/build.py` and shared by every actor."""
+
+    store: Store
+    worker: Worker
+    activation: Activation
+    catalog: Catalog
+    clock: Clock
+    bus: EventBus
+    files: Files
+    folders: Path
+    open_drafts: dict[WorkflowId, Draft] = field(default_factory=dict)
+
+
+class Studio:
+    """
+    One Treadle as one actor sees it.
+
+    `workflows`, `drafts`, `runs`, `preview` and `tokens` each ask `engine.access` before they act, so page, API and command
+    line agree on who may do what.
+    """
+
+    def __init__(self, parts: Parts, actor: Actor) -> None:
+        self.actor = actor
+        self.catalog, self.bus, self.files, self.clock = parts.catalog, parts.bus, parts.files, parts.clock
+        self._parts = parts
+        self.drafts = DraftService(
+            parts.open_drafts, store=parts.store, catalog=parts.catalog, clock=parts.clock, bus=parts.bus, actor=actor
+        )
+        self.workflows = WorkflowService(
+            store=parts.store,
+            drafts=self.drafts,
+            activation=parts.activation,
+            catalog=parts.catalog,
+            clock=parts.clock,
+            actor=actor,
+        )
+        self.runs = RunService(store=parts.store, worker=parts.worker, catalog=parts.catalog, clock=parts.clock, actor=actor)
+        self.preview = PreviewService(store=parts.store, runs=self.runs, catalog=parts.catalog, clock=parts.clock, actor=actor)
+        self.tokens = TokenService(parts.store, parts.clock, actor)
+
+    def acting_as(self, actor: Actor) -> Studio:
+        """Return the same Treadle for somebody else."""
+        return Studio(self._parts, actor)
