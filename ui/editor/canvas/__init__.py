@@ -1,0 +1,48 @@
+"""The canvas element and what it speaks; README.md is its contract."""
+
+from .canvas import STEP_TYPE, Canvas, add_stylesheet, palette_drag
+from .protocol import (
+    CARD_HEIGHT,
+    CARD_WIDTH,
+    CanvasEdge,
+    CanvasNode,
+    CanvasPort,
+    CommandEvent,
+    DropEvent,
+    NodeStatus,
+    Op,
+    OpsEvent,
+    PasteEvent,
+    QuickAddEvent,
+    SelectEvent,
+    add_op,
+    card_height,
+    del_op,
+    move_op,
+    set_op,
+)
+
+__all__ = [
+    "CARD_HEIGHT",
+    "CARD_WIDTH",
+    "STEP_TYPE",
+    "Canvas",
+    "CanvasEdge",
+    "CanvasNode",
+    "CanvasPort",
+    "CommandEvent",
+    "DropEvent",
+    "NodeStatus",
+    "Op",
+    "OpsEvent",
+    "PasteEvent",
+    "QuickAddEvent",
+    "SelectEvent",
+    "add_op",
+    "add_stylesheet",
+    "card_height",
+    "del_op",
+    "move_op",
+    "palette_drag",
+    "set_op",
+]

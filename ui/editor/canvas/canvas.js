@@ -1,0 +1,1 @@
+export { TreadleCanvas as default } from "treadle-canvas";
