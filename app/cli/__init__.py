@@ -1,0 +1,5 @@
+"""The command line: `treadle`."""
+
+from app.cli.root import main
+
+__all__ = ["main"]
