@@ -41,7 +41,7 @@ ONLY_IN = {
     "alembic": ("engine.store", "migrations"),
     "sqlcipher3": ("engine.store",),
     "psycopg": ("engine.store",),
-    "httpx": ("connectors._runtime",),
+    "httpx": ("connectors._runtime", "app.remote"),
     "apscheduler": ("engine.triggers",),
     "nicegui": ("ui", "app"),
     "fastapi": ("app", "ui"),

@@ -1,0 +1,267 @@
+"""`treadle run` and `treadle runs`: start runs and look at them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from app.build import Treadle, build
+from app.cli.documents import problems_of, read_file
+from app.cli.output import Exit, command, console, margin, say_json, say_table
+from app.cli.session import AsJson, DataOption, at_work, settings_of
+from app.instance import find_instance
+from app.starters import bring_files
+from engine.access import OWNER
+from engine.errors import BadRequest, InvalidDocument
+from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
+from engine.ids import RunId
+from engine.model.codec import read_document
+from engine.model.run import Run, RunStatus
+from engine.model.workflow import Document
+from engine.protocols import RunFilter
+
+runs = typer.Typer(help="Runs: list, show, retry, cancel.", no_args_is_help=True)
+RunArgument = Annotated[str, typer.Argument(help="The run's id.")]
+
+EXITS = {RunStatus.SUCCEEDED: Exit.DONE, RunStatus.WAITING: Exit.PARKED, RunStatus.NEEDS_DECISION: Exit.PARKED}
+
+
+@command
+async def run(
+    what: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A workflow document, or the name of a workflow.")],
+    given: Annotated[str, typer.Option("--input", help="Items for the start: JSON, or @FILE, or @- for standard input.")] = "",
+    from_node: Annotated[str | None, typer.Option("--from", help="Start at this node instead of the trigger.")] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="The folder that file steps read and write.")] = None,
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Run a workflow once to its end, here, and print what its last nodes gave."""
+    settings = settings_of(data)
+    items = read_input(given)
+    path = Path(what)
+    is_file = path.is_file() or path.suffix in {".yaml", ".yml", ".json"}
+    is_guest = find_instance(settings.data) is not None
+    treadle = build(settings, is_guest=is_guest, in_memory=is_guest, fixed_folder=folder)
+    stored: Document | None = None
+    workflow_id = None
+    if is_file:
+        stored = read_checked(path)
+        if folder is None:
+            bring_files(path, treadle.folders.of(None, stored.name))
+    elif is_guest:
+        async with at_work(data, reading=True) as work:
+            stored = await work.studio.workflows.get_document(what)
+            workflow_id = (await work.studio.workflows.get(what)).id
+    await treadle.start(engine=True, triggers=False)
+    try:
+        studio = treadle.studio(OWNER)
+        with Follow(treadle, quiet=as_json or not sys.stderr.isatty()):
+            if stored is not None:
+                started = await studio.runs.start_document(stored, items, from_node=from_node, workflow_id=workflow_id)
+            else:
+                started = await studio.runs.start(what, items, from_node=from_node)
+            ended = await studio.runs.wait(started.id, None)
+        finished = await studio.runs.finished(ended.id)
+    finally:
+        await treadle.stop()
+    say_finished(finished, as_json=as_json)
+    return EXITS.get(ended.status, Exit.FAILED)
+
+
+def read_checked(path: Path) -> Document:
+    """Return the document of a file; raises `InvalidDocument` with every error in it."""
+    text = read_file(path)
+    errors = [problem for problem in problems_of(text) if problem.severity == "error"]
+    if errors:
+        raise InvalidDocument(errors)
+    return read_document(text)
+
+
+def read_input(given: str) -> list[dict[str, Any]] | None:
+    """Return the items that `--input` names: one object or a list of objects; None when nothing is given."""
+    if not given:
+        return None
+    source = "--input"
+    raw: str | bytes = given
+    if given.startswith("@"):
+        source = given[1:]
+        try:
+            raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        except OSError as error:
+            raise BadRequest(f"The input {source} cannot be read: {error.strerror}.") from error
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"{source} is no JSON: {error}.", hint="Give one object or a list of objects, or @FILE.") from error
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in items):
+        raise BadRequest("Items are JSON objects.", hint='Give {"name": "value"} or a list of such objects.')
+    return items
+
+
+def say_finished(finished: dict[str, Any], *, as_json: bool) -> None:
+    """Print a finished run: the outputs of its last nodes on stdout, how it went on stderr."""
+    if as_json:
+        say_json(finished)
+        return
+    for node, ports in finished["outputs"].items():
+        for port, items in ports.items():
+            if items:
+                name = node if port == "out" else f"{node}.{port}"
+                margin().print(f"{name}: {len(items)} {'item' if len(items) == 1 else 'items'}", style="bold", markup=False)
+                for item in items:
+                    sys.stdout.write(orjson.dumps(item, default=str).decode() + "\n")
+    error = finished["error"]
+    if error:
+        where = f"{error['where']['node']}: " if error.get("where", {}).get("node") else ""
+        margin().print(f"{finished['status']}: {where}{error['message']}", style="bold red", markup=False)
+        if error.get("hint"):
+            margin().print(error["hint"], markup=False)
+    else:
+        margin().print(f"{finished['status']} in {finished['duration_ms'] or 0} ms  ({finished['id']})", markup=False)
+
+
+class Follow:
+    """Show on stderr which steps are at work, while a run goes on."""
+
+    def __init__(self, treadle: Treadle, *, quiet: bool) -> None:
+        self._bus, self._quiet = treadle.bus, quiet
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=margin(), transient=True
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Follow:
+        if not self._quiet:
+            self._unsubscribe = self._bus.subscribe(self._on_event, StepStarted, StepFinished, StepRetrying)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._quiet:
+            self._unsubscribe()
+            self._progress.stop()
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self._tasks[event.node] = self._progress.add_task(event.node, total=None)
+            case StepRetrying():
+                if event.node in self._tasks:
+                    self._progress.update(
+                        self._tasks[event.node], description=f"{event.node} (try {event.attempt + 1} is coming)"
+                    )
+            case StepFinished() if event.node in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.node))
+                counts = ", ".join(f"{count} {port}" for port, count in event.ports.items())
+                self._progress.console.print(f"  {event.node}: {event.status} {counts}", markup=False)
+
+
+@runs.command("list")
+@command
+async def list_runs(
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only runs of this workflow.")] = None,
+    status: Annotated[list[RunStatus] | None, typer.Option("--status", help="Only runs in this state; repeat it.")] = None,
+    text: Annotated[str, typer.Option("--text", help="Only runs with this in their name, id or error.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Show runs, newest first."""
+    async with at_work(data, reading=True) as work:
+        workflow_id = (await work.studio.workflows.get(workflow)).id if workflow else None
+        page = await work.studio.runs.list_page(
+            RunFilter(workflow_id=workflow_id, statuses=tuple(status or ()), text=text, limit=limit)
+        )
+    if as_json:
+        say_json([as_row(run) for run in page])
+    else:
+        say_table(
+            ["Run", "Workflow", "Status", "Started", "Took", "Error"],
+            [
+                [
+                    run.id,
+                    run.workflow_name,
+                    run.status.value,
+                    f"{run.queued_at.astimezone():%Y-%m-%d %H:%M:%S}",
+                    "" if run.duration_ms is None else f"{run.duration_ms} ms",
+                    str(run.error["message"])[:80] if run.error else "",
+                ]
+                for run in page
+            ],
+            empty="No runs yet.",
+        )
+    return Exit.DONE
+
+
+def as_row(run: Run) -> dict[str, Any]:
+    """Return a run as the list shows it."""
+    return {
+        "id": run.id,
+        "workflow": run.workflow_name,
+        "version": run.version_id,
+        "status": run.status.value,
+        "trigger": run.trigger,
+        "queued_at": run.queued_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "duration_ms": run.duration_ms,
+        "error": run.error,
+    }
+
+
+@runs.command("show")
+@command
+async def show(run_id: RunArgument, data: DataOption = None, as_json: AsJson = False) -> Exit:
+    """Show one run, its steps, and what its last nodes gave."""
+    async with at_work(data, reading=True) as work:
+        finished = await work.studio.runs.finished(run_id)
+        steps = await work.studio.runs.steps(RunId(run_id))
+    if as_json:
+        say_json(finished)
+        return Exit.DONE
+    say_table(
+        ["Step", "Status", "Tries", "In", "Out", "Error"],
+        [
+            [
+                step.node,
+                step.status.value,
+                str(step.attempts),
+                str(step.items_in),
+                ", ".join(f"{port} {summary.count}" for port, summary in step.ports.items()),
+                str(step.error["message"]) if step.error else "",
+            ]
+            for step in steps
+        ],
+        empty="No step has started yet.",
+    )
+    say_finished(finished, as_json=False)
+    return Exit.DONE
+
+
+@runs.command("retry")
+@command
+async def retry(run_id: RunArgument, data: DataOption = None, as_json: AsJson = False) -> Exit:
+    """Run again from the failed step, with what the steps before it gave."""
+    async with at_work(data, engine=True) as work:
+        finished = await work.retry(run_id)
+    say_finished(finished, as_json=as_json)
+    status = RunStatus(finished["status"])
+    return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)
+
+
+@runs.command("cancel")
+@command
+async def cancel(run_id: RunArgument, data: DataOption = None) -> Exit:
+    """End a run; steps at work are told to stop."""
+    async with at_work(data) as work:
+        await work.cancel(run_id)
+        await asyncio.sleep(0)
+    console().print(f"{run_id} is cancelled", markup=False)
+    return Exit.DONE

@@ -1,0 +1,129 @@
+"""What a command works with: the store itself when it is free, the running Treadle when there is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.build import Treadle, build
+from app.config import Settings, load_settings
+from app.instance import find_instance
+from app.remote import Remote, connect
+from engine.access import OWNER
+from engine.errors import Conflict, NotFound
+from engine.run.folders import Folders
+from engine.service import Studio
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="TREADLE_DATA", help="The folder that holds everything.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def settings_of(data: Path | None, **given: Any) -> Settings:
+    """Return the settings for a command and make sure that the data folder is there."""
+    settings = load_settings(data=data, **given)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+class AtWork:
+    """
+    The few changes that commands make, done in the running Treadle when there is one, else here.
+
+    Answers are plain dicts in the API's form either way. `studio` reads the store directly in both cases.
+    """
+
+    def __init__(self, treadle: Treadle, remote: Remote | None) -> None:
+        self.treadle, self._remote = treadle, remote
+        self.studio: Studio = treadle.studio(OWNER)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a running Treadle does the work."""
+        return self._remote is not None
+
+    def folder(self, workflow_id: Any, name: str) -> Path:
+        """Return the folder of a workflow."""
+        return Folders(self.treadle.settings.folders).of(workflow_id, name)
+
+    async def bring_in(self, text: str, *, replace: bool) -> dict[str, Any]:
+        """Make or replace a workflow from a document text."""
+        if self._remote:
+            headers = {"Content-Type": "application/yaml"}
+            if replace and (known := await self._find_same_name(text)):
+                return dict(await self._remote.call("PUT", f"/workflows/{known}", content=text.encode(), headers=headers))
+            return dict(await self._remote.call("POST", "/workflows", content=text.encode(), headers=headers))
+        try:
+            workflow = await self.studio.workflows.create(text)
+        except Conflict as error:
+            if not replace:
+                raise
+            workflow = await self.studio.workflows.replace(str(error.where["name"]), text)
+        return {"id": workflow.id, "name": workflow.name}
+
+    async def activate(self, ref: str, message: str) -> dict[str, Any]:
+        """Switch a workflow on; returns `{"version", …}`."""
+        if self._remote:
+            workflow = await self.studio.workflows.get(ref)
+            return dict(await self._remote.call("POST", f"/workflows/{workflow.id}/activate", json={"message": message}))
+        version = await self.studio.workflows.activate(ref, message)
+        return {"version": version.id, "message": version.message, "author": version.author}
+
+    async def deactivate(self, ref: str) -> None:
+        """Switch a workflow off."""
+        if self._remote:
+            workflow = await self.studio.workflows.get(ref)
+            await self._remote.call("POST", f"/workflows/{workflow.id}/deactivate")
+        else:
+            await self.studio.workflows.deactivate(ref)
+
+    async def cancel(self, run_id: str) -> dict[str, Any]:
+        """End a run."""
+        if self._remote:
+            return dict(await self._remote.call("POST", f"/runs/{run_id}/cancel"))
+        await self.studio.runs.cancel(run_id)
+        return await self.studio.runs.finished(run_id)
+
+    async def retry(self, run_id: str) -> dict[str, Any]:
+        """Run again what failed, and return the finished run."""
+        if self._remote:
+            run = await self._remote.call("POST", f"/runs/{run_id}/retry")
+            return dict(await self._remote.call("GET", f"/runs/{run['id']}"))
+        run = await self.studio.runs.retry(run_id)
+        await self.studio.runs.wait(run.id, None)
+        return await self.studio.runs.finished(run.id)
+
+    async def _find_same_name(self, text: str) -> str | None:
+        from engine.model.codec import read_document
+
+        try:
+            return (await self.studio.workflows.get(read_document(text).name)).id
+        except NotFound:
+            return None
+
+
+@asynccontextmanager
+async def at_work(data: Path | None, *, reading: bool = False, engine: bool = False) -> AsyncIterator[AtWork]:
+    """
+    Open what a command works with.
+
+    With `reading` the store is only read or gets a single row, which is fine beside a running Treadle. With `engine` runs are
+    worked off here when no Treadle is running.
+    """
+    settings = settings_of(data)
+    instance = None if reading else find_instance(settings.data)
+    treadle = build(settings, is_guest=reading or instance is not None)
+    await treadle.start(engine=engine and instance is None, triggers=False)
+    try:
+        if instance is None:
+            yield AtWork(treadle, None)
+        else:
+            async with connect(instance, treadle.studio(OWNER).tokens) as remote:
+                yield AtWork(treadle, remote)
+    finally:
+        await treadle.stop()
