@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -44,7 +45,7 @@ def start(
     if context.invoked_subcommand is None:
         _open_studio(port=port, no_open=no_open, data=data)
     elif data is not None:
-        context.obj = data
+        os.environ["TREADLE_DATA"] = str(data)  # `treadle --data DIR runs list`: the subcommand reads it there
 
 
 @command
