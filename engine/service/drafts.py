@@ -163,16 +163,16 @@ class Draft:
         left = min((x for x, _ in fragment.layout.values()), default=0)
         top = min((y for _, y in fragment.layout.values()), default=0)
         shift = (at[0] - left, at[1] - top) if at else (PASTE_OFFSET, PASTE_OFFSET)
-        nodes = tuple(
-            replace(node, id=names[node.id], fields=_follow(node.fields, names)) for node in fragment.nodes.values()
-        )
+        nodes = tuple(replace(node, id=names[node.id], fields=_follow(node.fields, names)) for node in fragment.nodes.values())
         edges = tuple(
             replace(edge, source=names[edge.source], target=names[edge.target])
             for edge in fragment.edges
             if edge.source in names and edge.target in names
         )
         layout = {
-            names[node_id]: (round(x + shift[0]), round(y + shift[1])) for node_id, (x, y) in fragment.layout.items() if node_id in names
+            names[node_id]: (round(x + shift[0]), round(y + shift[1]))
+            for node_id, (x, y) in fragment.layout.items()
+            if node_id in names
         }
         await self.apply(AddNodes(nodes, edges, layout), author)
         return list(names.values())
@@ -197,9 +197,7 @@ class Draft:
             except Exception:
                 log.exception("draft listener failed")
 
-    async def _walk(
-        self, author: str, pop: Callable[[str], Change | None], keep: Callable[[str, Change], None]
-    ) -> bool:
+    async def _walk(self, author: str, pop: Callable[[str], Change | None], keep: Callable[[str, Change], None]) -> bool:
         while (change := pop(author)) is not None:
             try:
                 keep(author, self._change(change, author))
@@ -256,7 +254,9 @@ def _rename(text: str, old: str, new: str) -> str:
 class DraftService:
     """Open drafts, one object per workflow."""
 
-    def __init__(self, open_drafts: dict[WorkflowId, Draft], *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus, actor: Actor) -> None:
+    def __init__(
+        self, open_drafts: dict[WorkflowId, Draft], *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus, actor: Actor
+    ) -> None:
         self._open = open_drafts
         self._store, self._catalog, self._clock, self._bus, self._actor = store, catalog, clock, bus, actor
 
@@ -266,7 +266,9 @@ class DraftService:
         if workflow_id not in self._open:
             workflow = await self._store.read(lambda work: work.workflows.get(workflow_id))
             if workflow_id not in self._open:  # somebody may have opened it while we read
-                self._open[workflow_id] = Draft(workflow, store=self._store, catalog=self._catalog, clock=self._clock, bus=self._bus)
+                self._open[workflow_id] = Draft(
+                    workflow, store=self._store, catalog=self._catalog, clock=self._clock, bus=self._bus
+                )
         return self._open[workflow_id]
 
     def forget(self, workflow_id: WorkflowId) -> None:
