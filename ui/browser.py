@@ -1,0 +1,65 @@
+"""
+The only place where the studio hands scripts to the browser.
+
+Whatever varies is put in as JSON, so no name, value or text of a workflow or a run can become code (a test keeps
+`run_javascript`, `ui.html` and `ui.markdown` out of every other module).
+"""
+
+from __future__ import annotations
+
+import json
+
+from nicegui import ui
+
+YEAR = 31_536_000
+THEME_COOKIE = "treadle_theme"
+PASTED = "treadle_pasted"
+"""The event that carries a document pasted anywhere on a page but into a field."""
+
+
+def remember_theme(theme: str) -> None:
+    """Keep the choice of colours in a cookie, so that the next page starts in the right ones."""
+    _run("v => { document.cookie = `treadle_theme=${encodeURIComponent(v)}; path=/; max-age=31536000; samesite=lax` }", theme)
+
+
+def copy_text(text: str) -> None:
+    """Put a text on the clipboard; works on plain http too, where the browser hides `navigator.clipboard`."""
+    _run(
+        """v => {
+            const box = document.createElement('textarea');
+            box.value = v; box.style.position = 'fixed'; box.style.opacity = '0';
+            document.body.append(box); box.select(); document.execCommand('copy'); box.remove();
+        }""",
+        text,
+    )
+
+
+def listen_for_paste(longest: int) -> None:
+    """Tell the page (event `PASTED`) when a text that looks like a document is pasted outside of any field."""
+    script = f"""document.addEventListener('paste', e => {{
+        if (e.target.closest && e.target.closest('input, textarea, [contenteditable=true], .q-dialog')) return;
+        const t = e.clipboardData.getData('text/plain');
+        if (t && t.length <= {int(longest)} && /^\\s*(treadle\\s*:|\\{{)/m.test(t)) emitEvent('{PASTED}', t);
+    }})"""
+    ui.add_head_html(f"<script>{script}</script>")
+
+
+def put_cursor(selector: str) -> None:
+    """Bring the keyboard into the first element of that selector."""
+    _run("v => { const e = document.querySelector(v); if (e) { e.focus(); e.select && e.select() } }", selector)
+
+
+def download(address: str) -> None:
+    """Fetch a file of our own under the name the server gives it."""
+    if not address.startswith("/"):
+        raise ValueError("only addresses of this server are fetched")
+    _run(
+        "v => { const a = document.createElement('a'); a.href = v; a.download = ''; document.body.append(a); a.click(); a.remove() }",
+        address,
+    )
+
+
+def _run(function: str, value: object) -> None:
+    # "</" would end a script element should the snippet ever be written into a page; JSON allows the escaped form.
+    argument = json.dumps(value).replace("</", "<\\/")
+    ui.run_javascript(f"({function})({argument})")

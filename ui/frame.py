@@ -1,0 +1,83 @@
+"""What stands around every page but the editor: brand, places to go, light and dark, help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from nicegui import ui
+from nicegui.element import Element
+
+from . import words
+from .browser import remember_theme
+from .components.parts import box, icon, icon_button, link, row, text
+from .help import show_shortcuts
+from .theme import apply_theme, chosen_theme
+
+PLACES = (
+    ("/", "account_tree", words.WORKFLOWS),
+    ("/runs", "history", words.RUNS),
+    ("/settings", "tune", words.SETTINGS),
+)
+
+
+@contextmanager
+def frame(title: str, *, here: str, wide: bool = False) -> Iterator[Element]:
+    """Lay out a page beside the places to go; yields the column that holds its content."""
+    ui.page_title(words.page_title(title))
+    dark = apply_theme()
+    with box("tr-frame"):
+        with box("tr-side", tag="nav").props(f'aria-label="{words.PLACES}"'):
+            with link("/", "tr-brand"):
+                brand_mark()
+                text(words.TREADLE)
+            for target, icon_name, label in PLACES:
+                with link(target, "tr-nav tr-nav--here" if target == here else "tr-nav"):
+                    icon(icon_name)
+                    text(label)
+            box("tr-grow")
+            with row("tr-side__foot"):
+                theme_button(dark)
+                icon_button("keyboard", words.SHORTCUTS, show_shortcuts, keys="?")
+        with box("tr-main", tag="main"):
+            content = box("tr-page tr-page--wide" if wide else "tr-page")
+    with content:
+        yield content
+
+
+def brand_mark() -> Element:
+    """Return Treadle's sign."""
+    mark = ui.element("img").props("alt='' width=24 height=24")
+    mark.props["src"] = "/_treadle/icons/treadle.svg"
+    return mark
+
+
+def trail(places: Sequence[tuple[str, str]], here: str) -> None:
+    """Show the way to this page: links, then where one is."""
+    with box("tr-trail tr-grow").props(f'aria-label="{words.TRAIL}"'):
+        for target, label in places:
+            with link(target):
+                text(label)
+            icon("chevron_right")
+        text(here, "tr-strong tr-clip").style("color: var(--tr-text)")
+
+
+def theme_button(dark: ui.dark_mode) -> ui.button:
+    """Return the button that goes light → dark → as the system says, and remembers it in this browser."""
+    icons = {"light": "light_mode", "dark": "dark_mode", "auto": "contrast"}
+    following = {"light": "dark", "dark": "auto", "auto": "light"}
+    now = {"theme": chosen_theme()}
+
+    def turn() -> None:
+        now["theme"] = following[now["theme"]]
+        choose_theme(dark, now["theme"])
+        made.props["icon"] = f"o_{icons[now['theme']]}"
+
+    made = icon_button(icons[now["theme"]], words.THEME, turn, mark="theme")
+    return made
+
+
+def choose_theme(dark: ui.dark_mode, theme: str) -> None:
+    """Change the colours now and remember the choice in this browser."""
+    dark.value = {"light": False, "dark": True}.get(theme)
+    remember_theme(theme)
