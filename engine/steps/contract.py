@@ -30,8 +30,12 @@ class Computed(Protocol):
     def value(self, item: Item | None = None, index: int = 0, **names: Any) -> Any:
         """Return the value for one item; `names` adds local names. Raises `ExpressionError` with the place in the source."""
 
-    def values(self, items: Batch) -> list[Any]:
-        """Return the value for each item of a batch, faster than asking one by one."""
+    def values(self, items: Batch, positions: Sequence[int] | None = None) -> list[Any]:
+        """
+        Return the value for each item of a batch, faster than asking one by one; raises the error of the first that has none.
+
+        `positions` are the indexes in the arrived batch where `items` is only a selection of it.
+        """
 
     def value_over(self, items: Batch, **names: Any) -> Any:
         """Return one value computed over `items` (aggregates)."""

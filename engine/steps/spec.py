@@ -53,6 +53,8 @@ class PortSpec:
 
 
 PortsFor = Callable[[Mapping[str, Any]], tuple[PortSpec, ...]]
+EffectFor = Callable[[Mapping[str, Any]], Effect]
+SafeFor = Callable[[Mapping[str, Any]], bool]
 IN: tuple[PortSpec, ...] = (PortSpec("in"),)
 OUT: tuple[PortSpec, ...] = (PortSpec("out"),)
 
@@ -65,6 +67,8 @@ class StepSpec:
     `call` is the function that does the work (see `engine.steps.contract`); None for triggers, which the engine starts from.
     `ports_for` answers the out-ports for given fields where they depend on them (`flow.switch`), else `ports_out` holds.
     The `error` port is not listed: every action has it, and it is live when the node says `on_error: route`.
+    `effect` is the most the step can do; `effect_for` and `idempotent_for` tell what it does with given fields, as written
+    (a GET reads, a POST writes).
     """
 
     name: str
@@ -77,6 +81,8 @@ class StepSpec:
     mode: Mode = "batch"
     effect: Effect = "none"
     is_idempotent: bool = False
+    effect_for: EffectFor | None = None
+    idempotent_for: SafeFor | None = None
     fields: tuple[FieldSpec, ...] = ()
     ports_in: tuple[PortSpec, ...] = IN
     ports_out: tuple[PortSpec, ...] = OUT
@@ -93,6 +99,14 @@ class StepSpec:
     def outs(self, fields: Mapping[str, Any]) -> tuple[PortSpec, ...]:
         """Return the out-ports a node with these fields has, the `error` port left out."""
         return self.ports_for(fields) if self.ports_for else self.ports_out
+
+    def effect_of(self, fields: Mapping[str, Any]) -> Effect:
+        """Return what a node with these fields, as written, does to the outside."""
+        return self.effect_for(fields) if self.effect_for else self.effect
+
+    def may_repeat(self, fields: Mapping[str, Any]) -> bool:
+        """Return whether doing it twice comes to the same as doing it once, for a node with these fields as written."""
+        return self.idempotent_for(fields) if self.idempotent_for else self.is_idempotent
 
     @property
     def is_pure(self) -> bool:

@@ -1,1 +1,16 @@
-"""The steps that come with the engine: flow, data, files, triggers."""
+"""The steps that come with Treadle: flow, data, files, and the forms of its own triggers."""
+
+from __future__ import annotations
+
+from engine.steps.builtin.flow import FLOW
+from engine.steps.builtin.join import JOIN
+from engine.steps.builtin.select import SELECT
+from engine.steps.builtin.shape import SHAPE
+from engine.steps.builtin.summarize import summarize
+from engine.steps.builtin.triggers import TRIGGERS
+from engine.steps.spec import StepSpec
+
+
+def builtin_steps() -> list[StepSpec]:
+    """Return the steps of Treadle itself, in the order a palette shows them."""
+    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize]

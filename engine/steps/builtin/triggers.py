@@ -1,0 +1,87 @@
+"""What can start a run from inside Treadle; `engine.triggers` does the work, here is what the forms say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from engine.steps.define import ADVANCED, PLAIN, Cron, Items, Label, Options, Timezone, trigger
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+@trigger("trigger.manual", "Start by hand", icon="play_arrow", keywords=("button", "test", "start"), sample=[{}])
+def manual(
+    sample: Annotated[Items | None, Label("Sample items", "What a test run starts with; a real run may bring its own.")] = None,
+) -> None:
+    """Starts when someone presses Run, from the command line, or from the API. Without items it starts with one empty item."""
+
+
+@trigger(
+    "trigger.schedule",
+    "On a schedule",
+    icon="schedule",
+    keywords=("cron", "timer", "interval", "daily", "every"),
+    sample=[{"due": "2026-11-23T07:00:00+01:00", "fired": "2026-11-23T07:00:00+01:00"}],
+)
+def schedule(
+    cron: Annotated[
+        Cron | None,
+        Label(
+            "Times (cron)",
+            "Minute, hour, day, month, weekday: 0 7 * * MON-FRI is seven o'clock on working days.",
+            "0 7 * * MON-FRI",
+        ),
+        PLAIN,
+    ] = None,
+    every: Annotated[
+        timedelta | None, Label("Or every", "A pause such as 15m or 2h, in the place of times.", "15m"), PLAIN
+    ] = None,
+    timezone: Annotated[Timezone | None, Label("Time zone", "The workflow's own when empty.", "Europe/Vienna"), PLAIN] = None,
+    missed: Annotated[
+        Literal["skip", "once", "all"],
+        Label("Missed times", "What becomes of times that passed while Treadle was not running."),
+        Options.of(skip="Skip them", once="Run once for all of them", all="Run once for each"),
+        PLAIN,
+    ] = "once",
+) -> None:
+    """Starts at given times or at a steady pace. The item says when the run was due and when it really fired."""
+
+
+@trigger(
+    "trigger.webhook",
+    "When called (webhook)",
+    icon="webhook",
+    keywords=("http", "endpoint", "api", "receive", "form", "callback"),
+    sample=[
+        {
+            "method": "POST",
+            "path": "/orders/17",
+            "params": {"id": "17"},
+            "query": {},
+            "headers": {"content-type": "application/json"},
+            "body": {"total": 12.5},
+        }
+    ],
+)
+def webhook(
+    path: Annotated[
+        str, Label("Path", "What follows /hooks/. A part in braces becomes a parameter: orders/{id}.", "orders/{id}"), PLAIN
+    ],
+    methods: Annotated[list[str] | None, Label("Methods", "GET, POST, PUT, PATCH, DELETE; POST when empty."), PLAIN] = None,
+    answer: Annotated[
+        Literal["at_once", "by_step", "when_done"],
+        Label("Answer", "When the caller gets an answer."),
+        Options.of(
+            at_once="At once: accepted (202)", by_step="By a Respond step", when_done="When the run is done, with its output"
+        ),
+        PLAIN,
+    ] = "at_once",
+    sign: Annotated[
+        Literal["none"], Label("Signature", "How callers prove who they are."), Options.of(none="Not checked"), ADVANCED, PLAIN
+    ] = "none",
+) -> None:
+    """Starts when another program calls an address of this Treadle. The item holds the request, its body read by its type."""
+
+
+TRIGGERS = (manual, schedule, webhook)
