@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,14 +68,26 @@ def source_files(frontend: Path) -> Iterable[Path]:
 def build_bundle(canvas: Path, npm: list[str]) -> None:
     """Install the locked packages without running any of their scripts, and bundle."""
     frontend = canvas / "frontend"
-    node_folder = str(Path(npm[0]).parent)
-    environment = {**os.environ, "PATH": node_folder + os.pathsep + os.environ.get("PATH", os.defpath)}
+    environment = build_environment(Path(npm[0]).parent)
     made_from = fingerprint(frontend)
     for step in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
         done = subprocess.run([*npm, *step], cwd=frontend, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"`npm {' '.join(step)}` failed in {frontend}:\n{done.stdout}\n{done.stderr}")
     (canvas / "dist" / ".fingerprint").write_text(made_from, encoding="ascii")
+
+
+def build_environment(node_folder: Path) -> dict[str, str]:
+    """
+    Our environment with this Node first, trusting what the machine trusts.
+
+    Node brings its own list of authorities; behind a company's proxy only the system's list will do.
+    """
+    environment = {**os.environ, "PATH": str(node_folder) + os.pathsep + os.environ.get("PATH", os.defpath)}
+    environment.setdefault("NODE_USE_SYSTEM_CA", "1")
+    if trusted := ssl.get_default_verify_paths().cafile:
+        environment.setdefault("NODE_EXTRA_CA_CERTS", trusted)
+    return environment
 
 
 def find_system_node() -> list[str] | None:

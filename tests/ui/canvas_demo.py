@@ -12,7 +12,6 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nicegui import app as nicegui_app
 from nicegui import ui
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -98,19 +97,20 @@ class Demo:
         self.undone: list[tuple[dict, dict]] = []
         self.done: list[tuple[dict, dict]] = []
         self.heard: list[str] = []
-        self.canvas = Canvas(
-            readonly=readonly,
-            on_ready=self.show,
-            on_ops=self.store,
-            on_select=self.offer_text,
-            on_open=lambda node_id: self.hear(f"open {node_id}"),
-            on_drop=self.drop,
-            on_quick_add=self.quick_add,
-            on_paste=self.paste,
-            on_undo=self.undo,
-            on_redo=self.redo,
-            on_command=self.command,
-        ).classes("demo-canvas")
+        with ui.element("div").classes("demo-canvas"):
+            self.canvas = Canvas(
+                readonly=readonly,
+                on_ready=self.show,
+                on_ops=self.store,
+                on_select=self.offer_text,
+                on_open=lambda node_id: self.hear(f"open {node_id}"),
+                on_drop=self.drop,
+                on_quick_add=self.quick_add,
+                on_paste=self.paste,
+                on_undo=self.undo,
+                on_redo=self.redo,
+                on_command=self.command,
+            )
         self.line = ui.label("").classes("demo-line")
 
     def hear(self, text: str) -> None:
@@ -256,8 +256,10 @@ class Demo:
 def look(dark: bool) -> None:
     ui.dark_mode(dark)
     ui.add_css("""
-        .nicegui-content { padding: 0; gap: 0 } .demo-canvas { position: fixed; inset: 0 0 0 180px; width: auto }
-        .demo-palette { position: fixed; inset: 0 auto 0 0; width: 180px; padding: 12px; display: grid; gap: 6px; align-content: start }
+        .nicegui-content { padding: 0; gap: 0 }
+        .demo-canvas { position: fixed; inset: 0 0 0 180px }
+        .demo-palette { position: fixed; inset: 0 auto 0 0; width: 180px; padding: 12px; display: grid; gap: 6px;
+                        align-content: start }
         .demo-line { position: fixed; top: 8px; right: 8px; opacity: .5 }
     """)
     with ui.element("div").classes("demo-palette"):
@@ -294,6 +296,5 @@ def many_page(n: int = 1000, dark: bool = False) -> None:
 
 
 if __name__ in ("__main__", "__mp_main__"):
-    nicegui_app.on_startup(lambda: None)
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8099
     ui.run(port=port, host="127.0.0.1", reload=False, show=False, title="Canvas", language="en-US", reconnect_timeout=30)

@@ -147,7 +147,7 @@ class CommandEvent:
 def card_height(node: CanvasNode) -> int:
     """Height of the card in canvas units; follows from its ports alone (frontend/src/geometry.js does the same)."""
     rows = max(len(node.ports_in), len(node.ports_out))
-    return CARD_HEIGHT if rows <= 1 else CARD_HEIGHT + 8 + ROW_HEIGHT * rows
+    return CARD_HEIGHT if rows <= 1 else 56 + ROW_HEIGHT * rows
 
 
 def add_op(nodes: Iterable[CanvasNode] = (), edges: Iterable[CanvasEdge] = ()) -> Op:

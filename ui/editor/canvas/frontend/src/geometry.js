@@ -4,17 +4,18 @@
 export const CARD_WIDTH = 220;
 export const CARD_HEIGHT = 60;
 export const ROW_HEIGHT = 20;
+const FIRST_ROW = 54; // rows begin a little inside the head, whose lower edge is empty
 export const GRID = 10;
 const PORT = 12;
 
 export function cardHeight(data) {
   const rows = Math.max(data.ports_in.length, data.ports_out.length);
-  return rows <= 1 ? CARD_HEIGHT : CARD_HEIGHT + 8 + ROW_HEIGHT * rows;
+  return rows <= 1 ? CARD_HEIGHT : FIRST_ROW + ROW_HEIGHT * rows + 2;
 }
 
 /** Vertical middle of a port: beside the title when it is the only one, else in its own row. */
 export function portY(ports, index) {
-  return ports.length === 1 ? CARD_HEIGHT / 2 : CARD_HEIGHT + ROW_HEIGHT * index + ROW_HEIGHT / 2;
+  return ports.length === 1 ? CARD_HEIGHT / 2 : FIRST_ROW + ROW_HEIGHT * index + ROW_HEIGHT / 2;
 }
 
 export function dimensions(data) {

@@ -1,6 +1,7 @@
 // Between the protocol's plain nodes and edges and the objects Vue Flow draws.
 import { markRaw } from "vue";
 import { dimensions, handleBounds } from "./geometry.js";
+import { problems } from "./words.js";
 
 export function edgeId(source, sourcePort, target, targetPort) {
   return `${source}.${sourcePort}->${target}.${targetPort}`;
@@ -61,6 +62,6 @@ export function placeNode(node, x, y) {
 export function describe(data) {
   const parts = [data.title, data.sub || data.use];
   if (data.disabled) parts.push("disabled");
-  if (data.problems) parts.push(data.problems === 1 ? "1 problem" : `${data.problems} problems`);
+  if (data.problems) parts.push(problems(data.problems));
   return parts.join(", ");
 }

@@ -13,7 +13,7 @@ export function useView(flow, root) {
   const duration = () => (calm.matches ? 0 : 200);
 
   function fit(options = {}) {
-    return flow.fitView({ padding: 0.12, minZoom: 0.08, maxZoom: 1, duration: duration(), ...options });
+    return flow.fitView({ padding: 0.12, minZoom: 0.03, maxZoom: 1, duration: duration(), ...options });
   }
 
   /** The first look at a graph. */

@@ -33,6 +33,10 @@ export function steps(number) {
   return number === 1 ? "1 step" : `${number} steps`;
 }
 
+export function problems(number) {
+  return number === 1 ? "1 problem" : `${number} problems`;
+}
+
 /** What one batch of ops did, for people who listen. */
 export function told(ops, titleOf) {
   const sentences = [];
