@@ -9,7 +9,7 @@ whatever else piled up (natural batching), then its events go out. `read` runs a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
@@ -177,6 +177,9 @@ class Runs(Protocol):
     def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
         """Take a run over: status `running`, epoch grown by one; None when it is final."""
 
+    def prune(self, *, before: datetime, limit: int = 500) -> int:
+        """Remove up to `limit` final runs that ended before a moment, oldest first, with their journals; returns how many."""
+
 
 class Triggers(Protocol):
     """The triggers of active versions; replaced as a whole when a workflow is switched on."""
@@ -196,6 +199,9 @@ class Triggers(Protocol):
     def set_cursor(self, workflow_id: WorkflowId, node: NodeId, cursor: Any) -> None:
         """Remember what a polling trigger has seen."""
 
+    def set_paused(self, workflow_id: WorkflowId, node: NodeId, is_paused: bool) -> None:
+        """Hold a trigger's firings, or let them go again."""
+
 
 class Firings(Protocol):
     """The inbox."""
@@ -203,11 +209,17 @@ class Firings(Protocol):
     def accept(self, firing: Firing) -> tuple[Firing, bool]:
         """Keep the firing unless its key is known; returns the stored one and whether it is new."""
 
+    def get(self, firing_id: FiringId) -> Firing:
+        """Return it; raises `NotFound`."""
+
     def mark_started(self, firing_id: FiringId, run_id: RunId) -> None:
         """Remember which run it became."""
 
-    def list_waiting(self, *, limit: int = 1000) -> list[Firing]:
-        """Return firings that were accepted and never became a run, oldest first."""
+    def set_state(self, firing_id: FiringId, state: FiringState) -> None:
+        """Hold a firing, let it go, or discard it; one that became a run stays as it is."""
+
+    def list_waiting(self, *, limit: int = 1000, states: Collection[FiringState] = ("held", "queued")) -> list[Firing]:
+        """Return firings that were accepted and never became a run, oldest first; `states` narrows it to some."""
 
 
 class Tokens(Protocol):
@@ -250,8 +262,14 @@ class Journal(Protocol):
 
     All methods but `barrier` return at once and may only be called on the event loop. Records of one run reach the disk in the
     order they were given; the disk always holds a prefix. Records of an `epoch` that is no longer the run's are dropped, and
-    `lost` tells which runs that happened to.
+    `lost` tells which runs that happened to: set it to a function, it is called on the loop.
     """
+
+    lost: Callable[[tuple[RunId, ...]], None]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits for the disk than should; who records much then waits at a `barrier` before going on."""
 
     def start(
         self, run: Run, *, input: bytes | None = None, document: Document | None = None, firing: Firing | None = None
@@ -271,7 +289,9 @@ class Journal(Protocol):
 class Store(Protocol):
     """The database and the writer thread."""
 
-    journal: Journal
+    @property
+    def journal(self) -> Journal:
+        """The hot path of running."""
 
     async def write(self, change: Callable[[UnitOfWork], T]) -> T:
         """Run `change` in the writer's next transaction and return its result once that is committed."""

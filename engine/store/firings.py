@@ -1,0 +1,79 @@
+"""The inbox in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select, text, update
+
+from engine.errors import NotFound
+from engine.ids import FiringId, RunId
+from engine.protocols import Firing, FiringState
+
+from . import tables
+from .payloads import Payloads
+from .rows import firing_of, firing_values
+from .values import insert_into
+
+_COLUMNS = tables.firings.c
+
+
+class SqlFirings:
+    """Implements `engine.protocols.Firings`."""
+
+    def __init__(self, connection: Connection, payloads: Payloads) -> None:
+        self._connection, self._payloads = connection, payloads
+
+    def accept(self, firing: Firing) -> tuple[Firing, bool]:
+        """Keep the firing unless its key is known; returns the stored one and whether it is new."""
+        owned: set[str] = set()
+        values = firing_values(firing, self._payloads.pack(firing.payload, owned))
+        kept = self._connection.execute(
+            insert_into(self._connection, tables.firings).on_conflict_do_nothing(index_elements=["workflow_id", "node", "key"]),
+            dict(zip(_COLUMNS.keys(), values, strict=True)),
+        )
+        if kept.rowcount == 1:
+            own_blobs(self._connection, owned, firing.id)
+            return firing, True
+        row = self._connection.execute(
+            select(tables.firings).where(
+                _COLUMNS.workflow_id == firing.workflow_id, _COLUMNS.node == firing.node, _COLUMNS.key == firing.key
+            )
+        ).one()
+        return firing_of(row, self._payloads.unpack), False
+
+    def get(self, firing_id: FiringId) -> Firing:
+        """Return it; raises `NotFound`."""
+        row = self._connection.execute(select(tables.firings).where(_COLUMNS.id == firing_id)).first()
+        if row is None:
+            raise NotFound("firing", firing_id)
+        return firing_of(row, self._payloads.unpack)
+
+    def mark_started(self, firing_id: FiringId, run_id: RunId) -> None:
+        """Remember which run it became."""
+        self._connection.execute(update(tables.firings).where(_COLUMNS.id == firing_id).values(state="started", run_id=run_id))
+
+    def set_state(self, firing_id: FiringId, state: FiringState) -> None:
+        """Hold a firing, let it go, or discard it; one that became a run stays as it is."""
+        self._connection.execute(
+            update(tables.firings).where(_COLUMNS.id == firing_id, _COLUMNS.run_id.is_(None)).values(state=state)
+        )
+
+    def list_waiting(self, *, limit: int = 1000, states: Collection[FiringState] = ("held", "queued")) -> list[Firing]:
+        """Return firings that were accepted and never became a run, oldest first; `states` narrows it to some."""
+        found = self._connection.execute(
+            select(tables.firings)
+            .where(text(tables.WAITING_FIRINGS), _COLUMNS.state.in_(states), _COLUMNS.run_id.is_(None))
+            .order_by(_COLUMNS.id)
+            .limit(limit)
+        )
+        return [firing_of(row, self._payloads.unpack) for row in found]
+
+
+def own_blobs(connection: Connection, hashes: Collection[str], owner: str) -> None:
+    """Note that a run or firing needs these bytes of the content-addressed store."""
+    if hashes:
+        connection.execute(
+            insert_into(connection, tables.blobs).on_conflict_do_nothing(),
+            [{"hash": digest, "owner": owner} for digest in sorted(hashes)],
+        )

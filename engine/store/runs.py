@@ -1,0 +1,208 @@
+"""Runs and their journals in the database, for reading and for the rare writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, delete, func, insert, literal_column, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from engine.clock import Clock
+from engine.errors import Conflict, NotFound
+from engine.ids import FiringId, NodeId, RunId, WorkflowId
+from engine.model.run import FINAL, Fact, Run, RunStatus
+from engine.model.workflow import Document
+from engine.protocols import RunFilter
+
+from . import tables
+from .documents import document_of, document_text
+from .firings import own_blobs
+from .payloads import Payloads
+from .rows import fact_of, moment, run_of, run_values
+from .search import contains
+
+_RUN = tables.runs.c
+_FACT = tables.facts.c
+_RUN_NAMES: Final = tuple(_RUN.keys())
+_FACT_HEAD: Final = tuple(column for column in _FACT if not column.name.startswith("payload"))
+_OPEN: Final = frozenset(RunStatus) - FINAL
+
+
+class SqlRuns:
+    """Implements `engine.protocols.Runs`."""
+
+    def __init__(self, connection: Connection, payloads: Payloads, clock: Clock) -> None:
+        self._connection, self._payloads, self._clock = connection, payloads, clock
+
+    def add(self, run: Run, *, input: bytes, document: Document | None = None) -> None:
+        """
+        Queue a run. `input` is the encoded batch of its start node; `document` is given for a test of a draft.
+
+        Raises `Conflict` when the run is known, or its firing has become a run already.
+        """
+        owned: set[str] = set()
+        form, data = self._payloads.pack(input, owned)
+        try:
+            self._connection.execute(insert(tables.runs), dict(zip(_RUN_NAMES, run_values(run), strict=True)))
+        except IntegrityError as error:
+            raise Conflict(f"The run {run.id} is known already, or its firing has its run.") from error
+        self._connection.execute(
+            insert(tables.inputs),
+            {
+                "run_id": run.id,
+                "payload_form": form,
+                "payload": data,
+                "document": None if document is None else document_text(document),
+            },
+        )
+        own_blobs(self._connection, owned, run.id)
+
+    def get(self, run_id: RunId) -> Run:
+        """Return it; raises `NotFound`."""
+        return self._one(select(tables.runs).where(_RUN.id == run_id), run_id)
+
+    def get_input(self, run_id: RunId) -> bytes:
+        """Return the encoded batch the run started with."""
+        columns = tables.inputs.c
+        row = self._connection.execute(select(columns.payload_form, columns.payload).where(columns.run_id == run_id)).first()
+        if row is None:
+            raise NotFound("run", run_id)
+        return self._payloads.unpack(row[0], row[1]) or b""
+
+    def get_document(self, run_id: RunId) -> Document:
+        """Return the document the run executes: its version's, or the draft kept with a test."""
+        run = self.get(run_id)
+        kept = self._connection.execute(select(tables.inputs.c.document).where(tables.inputs.c.run_id == run_id)).scalar()
+        if kept is None:
+            versions = tables.versions.c
+            kept = self._connection.execute(
+                select(versions.document)
+                .where(versions.id == run.version_id)
+                .order_by((versions.workflow_id == (run.workflow_id or "")).desc())
+                .limit(1)
+            ).scalar()
+        if kept is None:
+            raise NotFound("version", run.version_id, hint=f"The run {run_id} executed it, but it is no longer kept.")
+        return document_of(kept)
+
+    def find_by_firing(self, firing_id: FiringId) -> Run | None:
+        """Return the run that a firing became; a run that repeats it is not meant."""
+        row = self._connection.execute(select(tables.runs).where(_RUN.firing_id == firing_id, _RUN.retry_of.is_(None))).first()
+        return None if row is None else run_of(row)
+
+    def list_page(self, filter: RunFilter) -> list[Run]:
+        """Return runs, newest first."""
+        statement = select(tables.runs).order_by(_RUN.id.desc()).limit(filter.limit)
+        if filter.workflow_id is not None:
+            statement = statement.where(_RUN.workflow_id == filter.workflow_id)
+        if filter.statuses:
+            statement = _with_statuses(statement, filter.statuses)
+        if filter.is_test is not None:
+            statement = statement.where(_RUN.is_test.is_(filter.is_test))
+        if filter.since is not None:
+            statement = statement.where(_RUN.queued_at >= moment(filter.since))
+        if filter.until is not None:
+            statement = statement.where(_RUN.queued_at < moment(filter.until))
+        if filter.before is not None:
+            statement = statement.where(_RUN.id < filter.before)
+        if filter.text:
+            statement = statement.where(contains(self._connection, filter.text, _RUN.workflow_name, _RUN.error, _RUN.id))
+        return [run_of(row) for row in self._connection.execute(statement)]
+
+    def count_by_status(self, workflow_id: WorkflowId | None = None) -> Mapping[RunStatus, int]:
+        """Return how many runs stand where; statuses without a run are left out."""
+        statement = select(_RUN.status, func.count()).group_by(_RUN.status)
+        if workflow_id is not None:
+            statement = statement.where(_RUN.workflow_id == workflow_id)
+        return {RunStatus(status): count for status, count in self._connection.execute(statement)}
+
+    def list_open(self, *, limit: int = 10_000) -> list[Run]:
+        """Return the runs that are not final, oldest first."""
+        statement = select(tables.runs).where(text(tables.OPEN_RUNS)).order_by(_RUN.id).limit(limit)
+        return [run_of(row) for row in self._connection.execute(statement)]
+
+    def facts(
+        self, run_id: RunId, *, after_seq: int = -1, with_payload: bool = False, node: NodeId | None = None
+    ) -> list[Fact]:
+        """Return the journal of a run in order; payloads are left out unless asked for."""
+        columns = tuple(_FACT) if with_payload else _FACT_HEAD
+        statement = select(*columns).where(_FACT.run_id == run_id, _FACT.seq > after_seq).order_by(_FACT.seq)
+        if node is not None:
+            statement = statement.where(_FACT.node == node)
+        return [fact_of(row, self._payloads.unpack) for row in self._connection.execute(statement)]
+
+    def payload(self, run_id: RunId, seq: int) -> bytes | None:
+        """Return the payload of one fact."""
+        row = self._connection.execute(
+            select(_FACT.payload_form, _FACT.payload).where(_FACT.run_id == run_id, _FACT.seq == seq)
+        ).first()
+        return None if row is None else self._payloads.unpack(row[0], row[1])
+
+    def request_cancel(self, run_id: RunId) -> Run:
+        """
+        Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is.
+
+        One that ends at once gets a new epoch, so that a worker that was about to take it writes nothing.
+        """
+        run = self._locked(run_id)
+        if run.status.is_final:
+            return run
+        run = replace(run, cancel_requested=True)
+        if run.status is not RunStatus.RUNNING:
+            run = replace(run, status=RunStatus.CANCELLED, finished_at=self._clock.now(), epoch=run.epoch + 1)
+        self._write(run)
+        return run
+
+    def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
+        """Take a run over: status `running`, epoch grown by one; None when it is final."""
+        run = self._locked(run_id)
+        if run.status.is_final:
+            return None
+        run = replace(run, status=RunStatus.RUNNING, epoch=run.epoch + 1, started_at=run.started_at or now)
+        self._write(run)
+        return run
+
+    def prune(self, *, before: datetime, limit: int = 500) -> int:
+        """
+        Remove up to `limit` final runs that ended before a moment, oldest first, with their journals; returns how many.
+
+        Their bytes in the content-addressed store go with the store's next sweep.
+        """
+        doomed = list(
+            self._connection.execute(
+                select(_RUN.id)
+                .where(_RUN.status.in_([status.value for status in FINAL]), _RUN.finished_at < moment(before))
+                .order_by(_RUN.id)
+                .limit(limit)
+            ).scalars()
+        )
+        if doomed:
+            for column in (_FACT.run_id, tables.inputs.c.run_id, tables.blobs.c.owner, _RUN.id):
+                self._connection.execute(delete(column.table).where(column.in_(doomed)))
+        return len(doomed)
+
+    def _locked(self, run_id: RunId) -> Run:
+        return self._one(select(tables.runs).where(_RUN.id == run_id).with_for_update(), run_id)
+
+    def _one(self, statement: Select[Any], run_id: RunId) -> Run:
+        row = self._connection.execute(statement).first()
+        if row is None:
+            raise NotFound("run", run_id)
+        return run_of(row)
+
+    def _write(self, run: Run) -> None:
+        self._connection.execute(
+            update(tables.runs).where(_RUN.id == run.id), dict(zip(_RUN_NAMES[1:], run_values(run)[1:], strict=True))
+        )
+
+
+def _with_statuses(statement: Select[Any], statuses: Sequence[RunStatus]) -> Select[Any]:
+    """Narrow to some statuses, in words that let a partial index help where one can."""
+    if set(statuses) == {RunStatus.FAILED}:
+        return statement.where(text(tables.FAILED_RUNS))
+    if _OPEN.issuperset(statuses):
+        statement = statement.where(text(tables.OPEN_RUNS))
+    return statement.where(_RUN.status.in_([literal_column(f"'{status.value}'") for status in statuses]))

@@ -1,0 +1,191 @@
+"""The store: a database, its one writer thread, its readers, and the files beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from engine.clock import Clock
+from engine.errors import StoreError
+from engine.events.types import Event
+from engine.protocols import UnitOfWork
+
+from .blobs import BlobStore
+from .database import READERS, Database, SqliteDatabase, parse_database
+from .journal import SqlJournal
+from .lock import DataLock
+from .payloads import Payloads
+from .schema import upgrade
+from .work import SqlUnitOfWork
+from .writer import Report, Writer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class SqlStore:
+    """
+    Implements `engine.protocols.Store`.
+
+    Made by `open_store`; `start` opens the database, brings its tables up to date and starts the writer, `stop` writes what
+    is left. Both are harmless when done twice. `journal` is there between the two.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, blobs: BlobStore, exclusive: bool = True) -> None:
+        self.database, self.blobs = database, blobs
+        self._clock, self._payloads = clock, Payloads(blobs)
+        file = database.path if isinstance(database, SqliteDatabase) else None
+        self._lock = DataLock(file.with_name(file.name + ".lock")) if file is not None and exclusive else None
+        self._publish: Callable[[Iterable[Event]], None] | None = None
+        self._journal: SqlJournal | None = None
+        self._writer: Writer | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path,
+        *,
+        clock: Clock,
+        blobs_dir: Path,
+        synchronous: str = "FULL",
+        key: str | None = None,
+        exclusive: bool = True,
+    ) -> SqlStore:
+        """Return the store that an address or a path means, not started yet; see `open_store`."""
+        database = parse_database(where, synchronous=synchronous, key=key)
+        return cls(database, clock=clock, blobs=BlobStore(blobs_dir), exclusive=exclusive)
+
+    @property
+    def journal(self) -> SqlJournal:
+        """The hot path of running; raises `StoreError` while the store is not started."""
+        if self._journal is None:
+            raise _not_open()
+        return self._journal
+
+    async def start(self) -> None:
+        """
+        Open the database, upgrade it, start the writer.
+
+        Raises `StoreError` when it cannot be reached, is newer than this program, or another program runs the engine on it.
+        """
+        if self._writer is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._open)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="treadle-reader")
+        self._writer = Writer(self.database, self._payloads, self._unit_of_work, self._hand_over)
+        self._journal = SqlJournal(self._loop, self._writer)
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Write what is left and close; raises `StoreError` when the disk refused records to the last."""
+        writer, self._writer = self._writer, None
+        if writer is None or self._readers is None:
+            return
+        await asyncio.to_thread(writer.stop)
+        await asyncio.sleep(0)
+        readers, self._readers, self._journal = self._readers, None, None
+        await asyncio.to_thread(readers.shutdown)
+        await asyncio.to_thread(self._close)
+        if writer.unwritten:
+            raise StoreError(
+                f"{writer.unwritten} records could not be written before the end.",
+                hint="The runs they belong to go on from their last written step at the next start.",
+            )
+
+    async def __aenter__(self) -> SqlStore:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def write(self, change: Callable[[UnitOfWork], T]) -> T:
+        """Run `change` in the writer's next transaction and return its result once that is committed."""
+        if self._loop is None or self._writer is None:
+            raise _not_open()
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self.journal.change(change, future)
+        result: T = await future
+        return result
+
+    async def read(self, query: Callable[[UnitOfWork], T]) -> T:
+        """Run `query` on a snapshot in a reader thread."""
+        if self._loop is None or self._readers is None:
+            raise _not_open()
+        return await self._loop.run_in_executor(self._readers, self._read, query)
+
+    def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
+        """Hand events of committed transactions to `publish`, on the event loop."""
+        self._publish = publish
+
+    def _read(self, query: Callable[[UnitOfWork], T]) -> T:
+        try:
+            with self.database.gate, self.database.reader.connect() as connection, connection.begin():
+                return query(self._unit_of_work(connection))
+        except DBAPIError as error:
+            raise self.database.explain(error) from error
+
+    def _open(self) -> None:
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            self.database.open()
+            upgrade(self.database, clock=self._clock)
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        self.database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _unit_of_work(self, connection: Connection) -> SqlUnitOfWork:
+        return SqlUnitOfWork(connection, self._payloads, self._clock)
+
+    def _hand_over(self, report: Report) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._on_report, report)
+
+    def _on_report(self, report: Report) -> None:
+        if self._journal is not None:
+            self._journal.reported(report)
+        if report.events and self._publish is not None:
+            self._publish(report.events)
+
+
+def open_store(
+    url_or_path: str | Path,
+    *,
+    clock: Clock,
+    blobs_dir: Path,
+    synchronous: str = "FULL",
+    key: str | None = None,
+    exclusive: bool = True,
+) -> SqlStore:
+    """
+    Return the store at an address or path, not started yet.
+
+    `sqlite://` is a throw-away store in memory, `sqlite:///path` or a plain path a file, `postgresql://…` a server.
+    `synchronous` is SQLite's: FULL survives a power cut, NORMAL the death of the program. With `key` the file is encrypted.
+    `exclusive` is for whoever runs the engine: there can be only one on a SQLite file. Without it, others may read and queue.
+    Raises `StoreError` for an address that makes no sense.
+    """
+    return SqlStore.open(url_or_path, clock=clock, blobs_dir=blobs_dir, synchronous=synchronous, key=key, exclusive=exclusive)
+
+
+def _not_open() -> StoreError:
+    return StoreError("The store is not open.", hint="Start it first, and use it before it is stopped.")

@@ -1,0 +1,292 @@
+"""
+The one thread that writes.
+
+Everything that waits in the queue becomes one transaction (natural batching: while one commit is on its way to the disk, the
+next one fills up; there is no timer). Journal records and changes keep their order; each change stands in a savepoint, so one
+that raises takes nobody along.
+
+When the disk or the server refuses, changes fail with a `StoreError` and are forgotten, because their callers are told so;
+journal records are kept and tried again, because what a run did is true whether or not it could be written.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from engine.errors import StoreError
+from engine.events.types import Event
+from engine.ids import RunId
+
+from .database import Database, is_about_data, is_refusal
+from .flush import Segment
+from .payloads import Payloads
+from .statements import Statements
+from .work import SqlUnitOfWork
+
+log = logging.getLogger(__name__)
+
+CHANGE: Final = 3
+MOST_PER_FLUSH: Final = 20_000
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 5.0
+
+Change = Callable[[Any], Any]
+Entry = tuple[int, Any, Any]
+"""A journal record, or `(CHANGE, function, future)`."""
+
+
+Settled = tuple[Any, Any, BaseException | None]
+"""A change's future, its result, and what it raised."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a flush; `upto` counts all entries ever taken, `error` says that the records are still waiting."""
+
+    upto: int
+    settled: list[Settled] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    lost: set[RunId] = field(default_factory=set)
+    error: StoreError | None = None
+
+
+class Writer:
+    """
+    Owns the database for writing.
+
+    `entries` is shared with the event loop, which only appends to it. `report` is called in this thread after each flush.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        payloads: Payloads,
+        make_work: Callable[[Connection], SqlUnitOfWork],
+        report: Callable[[Report], None],
+    ) -> None:
+        self.entries: deque[Entry] = deque()
+        self.is_idle = True
+        self._database, self._payloads, self._make_work, self._report = database, payloads, make_work, report
+        self._statements = Statements(database.dialect)
+        self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="treadle-writer", daemon=True)
+        self._open: tuple[Connection, Any, SqlUnitOfWork] | None = None
+        self._taken = 0
+        self.unwritten = 0
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell the sleeping thread that there is work; called by the event loop."""
+        if self.is_idle and self.entries:
+            self.is_idle = False
+            self._wakes.put(True)
+
+    def stop(self) -> None:
+        """Write what is left and end; returns when the thread is over. `unwritten` then counts what the disk refused."""
+        self._stopping.set()
+        self._wakes.put(False)
+        self._thread.join()
+
+    def _run(self) -> None:
+        go_on = True
+        while go_on:
+            go_on = self._wakes.get()
+            while True:
+                while self.entries:
+                    self._flush(self._take())
+                # Idle first, then look again: the loop appends first, then looks whether we are idle. One of us sees the other.
+                self.is_idle = True
+                if not self.entries:
+                    break
+        self._disconnect()
+
+    def _take(self) -> list[Entry]:
+        entries = self.entries
+        batch = [entries.popleft() for _ in range(min(len(entries), MOST_PER_FLUSH))]
+        self._taken += len(batch)
+        return batch
+
+    def _flush(self, batch: list[Entry]) -> None:
+        """Commit the batch, however long it takes."""
+        pause = FIRST_PAUSE_S
+        parts: list[Segment | Entry] | None = None
+        while True:
+            report = Report(upto=self._taken)
+            try:
+                parts = self._prepare(batch) if parts is None else parts
+                with self._database.gate:
+                    self._commit(parts, report)
+            except Exception as error:
+                failure = self._database.explain(error)
+                failure.__cause__ = error
+            else:
+                self._tell(report)
+                self._database.after_commit()
+                return
+            changes = [entry for entry in batch if entry[0] == CHANGE]
+            batch, parts = [entry for entry in batch if entry[0] != CHANGE], None
+            log.error("the database refused a transaction", exc_info=failure, extra={"records_waiting": len(batch)})
+            failed: list[Settled] = [(entry[2], None, failure) for entry in changes]
+            self._tell(Report(upto=self._taken, settled=failed, error=failure))
+            self._disconnect()
+            if not batch and not self.entries:
+                self._tell(Report(upto=self._taken))
+                return
+            if self._stopping.wait(pause):
+                self._give_up(batch + self._take(), failure)
+                return
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            batch += self._take()
+
+    def _give_up(self, batch: list[Entry], failure: StoreError) -> None:
+        """Stopping on a disk that refuses: one last try for the records, and a loud count of what is left behind."""
+        settled: list[Settled] = [(entry[2], None, failure) for entry in batch if entry[0] == CHANGE]
+        batch = [entry for entry in batch if entry[0] != CHANGE]
+        report = Report(upto=self._taken, settled=settled)
+        try:
+            with self._database.gate:
+                self._commit(self._prepare(batch), report)
+        except Exception as error:
+            self.unwritten += len(batch)
+            report.error = self._database.explain(error)
+            log.critical("journal records could not be written before the end", extra={"records": len(batch)})
+            self._disconnect()
+        self._tell(report)
+
+    def _prepare(self, batch: Iterable[Entry]) -> list[Segment | Entry]:
+        """Part the batch into segments of journal records and the changes between them, and encode the records."""
+        parts: list[Segment | Entry] = []
+        segment: Segment | None = None
+        for entry in batch:
+            if entry[0] == CHANGE:
+                parts.append(entry)
+                segment = None
+                continue
+            if segment is None:
+                segment = Segment(self._payloads)
+                parts.append(segment)
+            segment.prepare(entry)
+        return parts
+
+    def _commit(self, parts: Sequence[Segment | Entry], report: Report) -> None:
+        connection, cursor, work = self._connect()
+        # What stands alone needs no savepoint: rolling back the transaction takes back nothing else.
+        is_alone = len(parts) == 1
+        transaction = connection.begin()
+        try:
+            for part in parts:
+                if isinstance(part, Segment):
+                    if not self._write_segment(cursor, part, report, is_alone=is_alone):
+                        transaction.rollback()
+                        transaction = connection.begin()
+                        self._write_one_by_one(cursor, part, report)
+                elif not self._carry_out(cursor, work, part, report, is_alone=is_alone):
+                    transaction.rollback()
+                    return
+            transaction.commit()
+        except BaseException:
+            with suppress(Exception):
+                transaction.rollback()
+            raise
+
+    def _write_segment(self, cursor: Any, segment: Segment, report: Report, *, is_alone: bool) -> bool:
+        """Write a segment; False says that it stands alone, one of its records was refused, and all has to begin anew."""
+        try:
+            if is_alone:
+                report.lost |= segment.write(cursor, self._statements)
+            else:
+                with _savepoint(cursor):
+                    report.lost |= segment.write(cursor, self._statements)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            log.exception("a journal record was refused; looking for it")
+            if is_alone:
+                return False
+            self._write_one_by_one(cursor, segment, report)
+        return True
+
+    def _write_one_by_one(self, cursor: Any, segment: Segment, report: Report) -> None:
+        """Write all but what the database refuses; a run that loses one record loses all that follow, so a prefix stays."""
+        for single in segment.singles():
+            run_id = single.run_id
+            if run_id in report.lost:
+                continue
+            try:
+                with _savepoint(cursor):
+                    report.lost |= single.write(cursor, self._statements)
+            except Exception as error:
+                if not is_about_data(error):
+                    raise
+                log.exception("journal record refused", extra={"run": run_id})
+                report.lost.add(run_id)
+
+    def _carry_out(self, cursor: Any, work: SqlUnitOfWork, entry: Entry, report: Report, *, is_alone: bool) -> bool:
+        """Run one change; False says that it stands alone and failed, so that nothing may be committed."""
+        _, change, future = entry
+        work.events.clear()
+        try:
+            if is_alone:
+                result = change(work)
+            else:
+                with _savepoint(cursor):
+                    result = change(work)
+        except Exception as error:
+            if is_refusal(error):
+                raise
+            ours = self._database.explain(error) if isinstance(error, DBAPIError) else error
+            report.settled.append((future, None, ours))
+            return not is_alone
+        report.settled.append((future, result, None))
+        report.events.extend(work.events)
+        return True
+
+    def _connect(self) -> tuple[Connection, Any, SqlUnitOfWork]:
+        if self._open is None:
+            connection = self._database.writer.connect()
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            self._open = (connection, driver.cursor(), self._make_work(connection))
+        return self._open
+
+    def _disconnect(self) -> None:
+        if self._open is not None:
+            connection, self._open = self._open[0], None
+            with suppress(Exception):
+                connection.invalidate()
+            with suppress(Exception):
+                connection.close()
+
+    def _tell(self, report: Report) -> None:
+        try:
+            self._report(report)
+        except RuntimeError:
+            # The loop is gone: nobody is left to be told, and what was committed is on disk.
+            log.debug("the event loop ended before a flush was reported")
+
+
+@contextmanager
+def _savepoint(cursor: Any) -> Iterator[None]:
+    cursor.execute("SAVEPOINT part")
+    try:
+        yield
+    except Exception as error:
+        if not is_refusal(error):
+            cursor.execute("ROLLBACK TO SAVEPOINT part")
+            cursor.execute("RELEASE SAVEPOINT part")
+        raise
+    cursor.execute("RELEASE SAVEPOINT part")
