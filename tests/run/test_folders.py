@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.run.folders import Folders, slug
+from engine.run.folders import Folders, OneFolder, slug
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_a_given_folder_is_used_as_it_is(tmp_path):
     """
     `treadle run FILE --folder DIR` reads and writes in DIR itself.
     """
-    assert tmp_path / "mine" == Folders(tmp_path / "root", fixed=tmp_path / "mine").of(None, "Any")
+    assert tmp_path / "mine" == OneFolder(tmp_path / "mine").of(None, "Any")
