@@ -51,6 +51,7 @@ class FactKind(StrEnum):
     STEP_FAILED = "step_failed"
     STEP_SKIPPED = "step_skipped"
     STEP_CANCELLED = "step_cancelled"
+    STEP_DECIDED = "step_decided"
     RESPONDED = "responded"
     LOGGED = "logged"
 

@@ -1,0 +1,230 @@
+"""
+Calling an action: on a whole batch, or once per item.
+
+Plain functions are called as such, in a thread when the batch is big or a time-out is to be kept; what they return is awaited only
+if it can be. A time-out holds for one call: for the batch, or for each item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
+from time import perf_counter
+from typing import Any, Final
+
+from engine.errors import TimedOut, TreadleError
+from engine.model.items import Batch
+from engine.steps.contract import BatchCall, Context, Respond, Response, StopRun
+
+from .execution import Execution
+from .logs import StepLog
+from .outcomes import as_treadle_error, outputs_of, ports_of_item
+from .planner import PlanNode
+
+BIG: Final = 10_000
+"""From how many items on a plain function is called in a thread."""
+SLICE: Final = 0.005
+"""How many seconds plain work may hold the event loop before others get their turn."""
+
+
+class StepCall(BatchCall):
+    """A `BatchCall` that makes its context only when the action asks for it; most pure steps never do."""
+
+    __slots__ = ("_context", "_make")
+
+    def __init__(self, ports: Mapping[str, Batch], make: Callable[[], Context]) -> None:
+        object.__setattr__(self, "ports", ports)
+        object.__setattr__(self, "_make", make)
+        object.__setattr__(self, "_context", None)
+
+    @property
+    def ctx(self) -> Context:  # type: ignore[override]
+        """The context."""
+        if self._context is None:
+            object.__setattr__(self, "_context", self._make())
+        return self._context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """What a call is made of: the node, what arrived, which try it is."""
+
+    planned: PlanNode
+    ports: Mapping[str, Batch]
+    attempt: int = 1
+    connection: Mapping[str, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """The node's title."""
+        return self.planned.node.label
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long one call may take."""
+        spec = self.planned.spec
+        return self.planned.node.timeout or (spec.timeout if spec else None)
+
+    @property
+    def port_in(self) -> str:
+        """The in-port whose items `item` and `index` mean."""
+        return self.planned.first_in
+
+    @property
+    def batch(self) -> Batch:
+        """The items at that port."""
+        return self.ports.get(self.port_in) or []
+
+
+async def call_batch(calling: Calling, execution: Execution) -> tuple[Any, Response | None]:
+    """
+    Call a batch action and return its outputs, with the answer for the caller where there is one.
+
+    Raises what the action raises, as a `TreadleError`; `ItemFailures` and `StopRun` come through as they are.
+    """
+    planned = calling.planned
+    fields = execution.plain_fields(planned, calling.ports)
+    make = partial(execution.context, planned, attempt=calling.attempt, connection=calling.connection)
+    assert planned.call is not None
+    call = partial(planned.call, StepCall(calling.ports, make), **fields)
+    size = sum(len(batch) for batch in calling.ports.values())
+    result = await _call(call, planned, timeout=calling.timeout, is_big=size >= BIG)
+    return read_result(result, calling.ports, calling.label)
+
+
+def read_result(result: Any, ports: Mapping[str, Batch], label: str) -> tuple[Any, Response | None]:
+    """Return the outputs by port of what a batch action handed back, and the answer for the caller, if it is one."""
+    if isinstance(result, Respond):
+        return outputs_of(result.outputs, ports, label), result.response
+    return outputs_of(result, ports, label), None
+
+
+@dataclass(slots=True, kw_only=True)
+class Calls:
+    """What became of the items of an each-action so far: what they gave, or why they failed; and the answer for the caller."""
+
+    done: dict[int, Mapping[str, Batch]]
+    failed: dict[int, TreadleError]
+    response: Response | None = None
+
+
+async def call_each(calling: Calling, execution: Execution, calls: Calls, *, stops_at_failure: bool) -> None:
+    """
+    Call an action for every item that is neither done nor failed yet, as many at a time as its `concurrency` field says.
+
+    `calls` is filled in as items settle, so that what is done stays done when this is cancelled. With `stops_at_failure` no
+    further item is begun once one failed in a way that trying again cannot help. Raises `StopRun` when an item ends the run.
+    """
+    batch = calling.batch
+    pending = iter([index for index in range(len(batch)) if index not in calls.done and index not in calls.failed])
+    first = next(pending, None)
+    if first is None:
+        return
+    one = _OneItem(calling, execution, calls)
+    concurrency = min(await one.run(first), len(batch))
+    if stops_at_failure and one.is_hopeless:
+        return
+
+    async def work_off() -> None:
+        for index in pending:
+            await one.run(index)
+            if stops_at_failure and one.is_hopeless:
+                return
+
+    if concurrency <= 1:
+        await work_off()
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(concurrency):
+                group.create_task(work_off(), name=f"{calling.planned.id} {number}")
+    except* StopRun as ended:
+        raise _first(ended) from None
+
+
+class _OneItem:
+    """Calls the action for one item after the other and keeps what comes of it."""
+
+    def __init__(self, calling: Calling, execution: Execution, calls: Calls) -> None:
+        self.calling = calling
+        self.execution = execution
+        self.calls = calls
+        self.is_hopeless = False
+        self._log: StepLog = execution.step_log(calling.planned, calling.attempt)
+        self._fields: dict[str, Any] | None = None
+        self._turn = perf_counter()
+
+    async def run(self, index: int) -> int:
+        """Settle one item; return how many may be under way at a time."""
+        calling, calls, concurrency = self.calling, self.calls, 1
+        try:
+            fields = self._render(index)
+            wanted = fields.get("concurrency")
+            concurrency = wanted if isinstance(wanted, int) and wanted > 0 else 1
+            ctx = self.execution.context(
+                calling.planned, attempt=calling.attempt, index=index, connection=calling.connection, log=self._log
+            )
+            assert calling.planned.call is not None
+            call = partial(calling.planned.call, ctx, **fields)
+            result = await _call(call, calling.planned, timeout=calling.timeout, is_big=False)
+            if isinstance(result, Respond):
+                calls.response, result = result.response, result.outputs
+            calls.done[index] = ports_of_item(result, calling.label)
+        except StopRun:
+            raise
+        except Exception as error:
+            found = as_treadle_error(error, calling.label)
+            self.is_hopeless = self.is_hopeless or not found.retryable
+            calls.failed[index] = found
+        if perf_counter() - self._turn > SLICE:
+            await asyncio.sleep(0)
+            self._turn = perf_counter()
+        return concurrency
+
+    def _render(self, index: int) -> dict[str, Any]:
+        planned, calling = self.calling.planned, self.calling
+        if self._fields is not None:
+            return dict(self._fields)
+        scope = self.execution.item_scope(planned, calling.batch, calling.port_in, index)
+        fields = planned.fields.render(scope, at=self.execution.nodes_at(planned, calling.ports))
+        if not planned.fields.varies:
+            self._fields = fields
+        return fields
+
+
+async def _call(call: Callable[[], Any], planned: PlanNode, *, timeout: timedelta | None, is_big: bool) -> Any:
+    if not iscoroutinefunction(planned.call) and (is_big or timeout is not None):
+        work: Any = asyncio.to_thread(call)
+    else:
+        work = call()
+        if not isawaitable(work):
+            return work
+    if timeout is None:
+        return await work
+    try:
+        async with asyncio.timeout(timeout.total_seconds()) as limit:
+            return await work
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimedOut(
+            f"“{planned.node.label}” took longer than {timeout.total_seconds():g} s.",
+            hint="Give it more time under “Timeout”, or let it try again under “Retry”.",
+        ) from error
+
+
+def _first(group: BaseExceptionGroup[StopRun]) -> StopRun:
+    found = next(leaf for leaf in _leaves(group) if isinstance(leaf, StopRun))
+    return StopRun(found.status, found.message)
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

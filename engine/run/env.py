@@ -1,0 +1,54 @@
+"""What running leans on, handed in from outside: the clock, the journal, the bus, files, the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.clock import Clock
+from engine.events.bus import EventBus
+from engine.ids import RunId, WorkflowId
+from engine.protocols import Journal
+from engine.steps.contract import Files, Http, Response
+
+from .folders import Folders
+from .retry import Chance
+
+Unlock = Callable[[WorkflowId | None, str], Awaitable[Mapping[str, Any]]]
+"""Opens the connection of that name for a workflow."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunEnv:
+    """
+    One per worker. `journal` is None for a run that leaves no trace (measurements only).
+
+    `respond` is called with the answer to the caller once it is on disk. `sleep_until` returns when the clock has come to that
+    moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
+    each step and fails the step that changed them.
+    """
+
+    clock: Clock
+    http: Http
+    files: Files
+    folders: Folders
+    journal: Journal | None = None
+    bus: EventBus | None = None
+    unlock: Unlock | None = None
+    respond: Callable[[RunId, Response], None] | None = None
+    sleep_until: Callable[[datetime], Awaitable[None]] | None = None
+    chance: Chance = field(default=random.random)
+    is_stopping: bool = False
+    proves_batches: bool = False
+
+    async def pause_until(self, moment: datetime) -> None:
+        """Wait for a moment, in slices, so that a clock that was set forward is noticed."""
+        if self.sleep_until is not None:
+            await self.sleep_until(moment)
+            return
+        while (left := (moment - self.clock.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, 30.0))

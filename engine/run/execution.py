@@ -1,0 +1,290 @@
+"""One run while it goes: its plan, how far it is, and the pen that writes its journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
+from engine.model.items import Batch, Outputs
+from engine.model.run import Fact, FactKind, Run
+from engine.steps.computed import ScopeAt
+from engine.steps.contract import Context, Response
+
+from .env import RunEnv
+from .lineage import Lineage
+from .logs import StepLog
+from .outcomes import Again, Done, Ended
+from .payloads import Reference, encode_outputs
+from .planner import Plan, PlanNode
+from .progress import Progress
+from .scope import OVER_ALL, NodesScope, run_scope
+
+
+class Execution:
+    """
+    The state of a run in flight.
+
+    `known` finds batches that are in the journal already by the identity of their list; the outputs keep those lists alive,
+    so an identity is never given twice.
+    """
+
+    __slots__ = (
+        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "pausing", "plan", "progress", "run",
+    )  # fmt: skip
+
+    def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
+        self.run = run
+        self.plan = plan
+        self.env = env
+        self.progress = Progress(plan, run.start_node)
+        self.known: dict[int, Reference] = {}
+        self.has_responded = False
+        self.is_ending = False
+        self.pausing: set[asyncio.Task[Any] | None] = set()
+        self._seq = next_seq
+        self._scope: dict[str, Any] | None = None
+        self._folder: Path | None = None
+
+    # — what steps see —
+
+    @property
+    def lineage(self) -> Lineage:
+        """Where the items of this run came from."""
+        return Lineage(self.plan, self.progress.outputs)
+
+    @property
+    def folder(self) -> Path:
+        """The workflow's own folder."""
+        if self._folder is None:
+            self._folder = self.env.folders.of(self.run.workflow_id, self.run.workflow_name)
+        return self._folder
+
+    def context(
+        self,
+        planned: PlanNode,
+        *,
+        attempt: int = 1,
+        index: int = 0,
+        connection: Mapping[str, Any] | None = None,
+        log: StepLog | None = None,
+    ) -> Context:
+        """Return what an action may lean on; the idempotency key is the same for every try, also after a restart."""
+        env, run = self.env, self.run
+        return Context(
+            http=env.http,
+            clock=env.clock,
+            log=log or self.step_log(planned, attempt),
+            files=env.files,
+            folder=self.folder,
+            connection=connection,
+            now=env.clock.now(),
+            timezone=self.plan.document.settings.timezone,
+            run_id=run.id,
+            node_id=planned.id,
+            workflow=run.workflow_name,
+            item_index=index,
+            attempt=attempt,
+            idempotency_key=f"{run.id}:{planned.id}:{index}",
+        )
+
+    def step_log(self, planned: PlanNode, attempt: int) -> StepLog:
+        """Return the log of one step; its lines become facts."""
+        return StepLog(lambda line: self.record(FactKind.LOGGED, planned, attempt=attempt, summary=line))
+
+    def batch_scope(self, planned: PlanNode, batch: Batch, port_in: str) -> dict[str, Any]:
+        """Return the names for fields that are rendered once for a whole batch."""
+        return {
+            **self._base_scope(),
+            "items": batch,
+            "item": batch[0] if batch else None,
+            "index": 0,
+            "nodes": NodesScope(self.plan, self.progress, planned, port_in, OVER_ALL),
+        }
+
+    def item_scope(self, planned: PlanNode, batch: Batch, port_in: str, index: int) -> dict[str, Any]:
+        """Return the names for fields that are rendered for one item."""
+        return {
+            **self._base_scope(),
+            "items": batch,
+            "item": batch[index],
+            "index": index,
+            "nodes": NodesScope(self.plan, self.progress, planned, port_in, index),
+        }
+
+    def plain_fields(self, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Any]:
+        """Return the fields of a batch action; those without any expression cost next to nothing."""
+        assert planned.spec is not None
+        if not planned.spec.fields:
+            return {}
+        if not planned.fields.varies:
+            return planned.fields.render(self._base_scope())
+        port_in = planned.first_in
+        scope = self.batch_scope(planned, ports.get(port_in) or [], port_in)
+        return planned.fields.render(scope, at=self.nodes_at(planned, ports))
+
+    def nodes_at(self, planned: PlanNode, ports: Mapping[str, Batch]) -> ScopeAt:
+        """Return what tells an expression of this step which item its `nodes` are seen from."""
+
+        def at(items: Batch | None, index: int) -> Mapping[str, Any]:
+            port_in = planned.first_in
+            if items is not None:
+                port_in = next((port for port, batch in ports.items() if batch is items), port_in)
+            return {"nodes": NodesScope(self.plan, self.progress, planned, port_in, index, items)}
+
+        return at
+
+    async def pause_until(self, moment: datetime) -> None:
+        """Wait for the next try; a run that ends in the meantime does not wait for it."""
+        task = asyncio.current_task()
+        self.pausing.add(task)
+        try:
+            await self.env.pause_until(moment)
+        finally:
+            self.pausing.discard(task)
+
+    def _base_scope(self) -> dict[str, Any]:
+        if self._scope is None:
+            self._scope = {**run_scope(self.run, self.plan), "$now": self.env.clock.now}
+        return self._scope
+
+    # — what the journal keeps —
+
+    def record(
+        self,
+        kind: FactKind,
+        planned: PlanNode,
+        *,
+        attempt: int = 1,
+        summary: Mapping[str, Any] | None = None,
+        payload: bytes | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Write one line of the journal; it reaches the disk in its own time."""
+        if self.env.journal is None:
+            return
+        fact = Fact(
+            run_id=self.run.id,
+            seq=self._seq,
+            kind=kind,
+            node=planned.id,
+            at=at or self.env.clock.now(),
+            attempt=attempt,
+            summary=summary or {},
+            payload=payload,
+        )
+        self._seq += 1
+        self.env.journal.append(fact, epoch=self.run.epoch)
+
+    async def reach_disk(self) -> None:
+        """Return when everything written so far is on disk: the barrier before anything outside can see of it."""
+        if self.env.journal is not None:
+            await self.env.journal.barrier()
+
+    def on_started(self, planned: PlanNode, attempt: int) -> None:
+        """Tell who listens that a try begins."""
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            self._tell(
+                StepStarted(
+                    at=self.env.clock.now(),
+                    run_id=self.run.id,
+                    workflow_id=self.run.workflow_id,
+                    node=planned.id,
+                    attempt=attempt,
+                )
+            )
+
+    def on_done(self, planned: PlanNode, done: Done, *, items_in: int, took: float, attempt: int = 1) -> Outputs:
+        """Record a step that succeeded and return its outputs as the following steps shall see them."""
+        outputs = done.outputs
+        if self.env.journal is not None:
+            payload, outputs = encode_outputs(outputs, self.known)
+            ports: dict[str, Any] = {}
+            for port, output in outputs.items():
+                ports[port] = len(output.items)
+                if output.items:
+                    self.known.setdefault(id(output.items), (planned.id, port))
+            summary: dict[str, Any] = {"ports": ports, "in": items_in, "ms": round(took * 1000, 3)}
+            if done.ignored:
+                summary["ignored"] = done.ignored
+            if done.routed:
+                summary["routed"] = done.routed
+            self.record(FactKind.STEP_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            counts = {port: len(output.items) for port, output in outputs.items()}
+            self._finished(planned, "succeeded", counts, took, None)
+        return outputs
+
+    def on_ended(self, planned: PlanNode, ended: Ended, *, items_in: int, took: float) -> None:
+        """Record a step that ended the run."""
+        summary = {"ports": {}, "in": items_in, "ms": round(took * 1000, 3), "ends": ended.status, "message": ended.message}
+        self.record(FactKind.STEP_SUCCEEDED, planned, summary=summary)
+        self._finished(planned, "succeeded", {}, took, None)
+
+    def on_failed(self, planned: PlanNode, error: Mapping[str, Any], *, items_in: int, took: float, attempt: int = 1) -> None:
+        """Record a step that failed for good."""
+        summary = {"error": error, "in": items_in, "ms": round(took * 1000, 3)}
+        self.record(FactKind.STEP_FAILED, planned, attempt=attempt, summary=summary)
+        self._finished(planned, "failed", {}, took, error)
+
+    def on_again(self, planned: PlanNode, again: Again, *, attempt: int, payload: bytes | None) -> None:
+        """Record a try that failed and the moment of the next one."""
+        error = again.error.as_dict()
+        summary = {"error": error, "retry_at": again.at.isoformat(), "done": len(again.done)}
+        self.record(FactKind.STEP_RETRYING, planned, attempt=attempt, summary=summary, payload=payload)
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            self._tell(
+                StepRetrying(
+                    at=self.env.clock.now(),
+                    run_id=self.run.id,
+                    workflow_id=self.run.workflow_id,
+                    node=planned.id,
+                    attempt=attempt,
+                    retry_at=again.at,
+                    error=error,
+                )
+            )
+
+    def on_skipped(self, planned: PlanNode, reason: str | None = None) -> None:
+        """Record a step that nothing came to."""
+        self.record(FactKind.STEP_SKIPPED, planned, summary={"reason": reason} if reason else None)
+        self._finished(planned, "skipped", {}, 0.0, None)
+
+    def on_cancelled(self, planned: PlanNode, *, attempt: int = 1) -> None:
+        """Record a step that was stopped in the middle."""
+        self.record(FactKind.STEP_CANCELLED, planned, attempt=attempt)
+        self._finished(planned, "cancelled", {}, 0.0, None)
+
+    async def answer(self, planned: PlanNode, response: Response) -> None:
+        """Answer the caller of the webhook, once everything up to here is on disk; a run answers once."""
+        if self.has_responded:
+            return
+        self.has_responded = True
+        self.record(FactKind.RESPONDED, planned, summary={"status": response.status})
+        await self.reach_disk()
+        if self.env.respond is not None:
+            self.env.respond(self.run.id, response)
+
+    def _finished(
+        self, planned: PlanNode, status: str, ports: Mapping[str, int], took: float, error: Mapping[str, Any] | None
+    ) -> None:
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            self._tell(
+                StepFinished(
+                    at=self.env.clock.now(),
+                    run_id=self.run.id,
+                    workflow_id=self.run.workflow_id,
+                    node=planned.id,
+                    status=status,
+                    ports=ports,
+                    duration_ms=took * 1000,
+                    error=error,
+                )
+            )
+
+    def _tell(self, event: Event) -> None:
+        assert self.env.bus is not None
+        self.env.bus.publish((event,))

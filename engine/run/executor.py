@@ -1,0 +1,243 @@
+"""
+The loop that carries a run from its first step to its last.
+
+Ready nodes wait in a queue. A plain step (pure, whole batches) is called on the spot: no task, no await. Other steps are awaited in
+place while nothing else is ready, and become tasks when branches really go side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from engine.errors import TreadleError
+from engine.model.items import Batch, Output
+from engine.model.run import Run, RunStatus
+from engine.model.workflow import DEFAULT_OUT
+from engine.steps.contract import StopRun
+
+from .attempt import Attempt, Earlier, decide_failure, run_step
+from .calling import BIG, SLICE, StepCall, read_result
+from .env import RunEnv
+from .execution import Execution
+from .logs import RUN
+from .outcomes import Done, Ended, Failed, Outcome, as_treadle_error
+from .planner import Plan, PlanNode
+from .resume import Ending, Restored
+
+
+@dataclass(slots=True)
+class _Settled:
+    """A step that came to its end."""
+
+    planned: PlanNode
+    ports: Mapping[str, Batch]
+    outcome: Outcome
+    attempt: int
+    took: float
+
+    @property
+    def items_in(self) -> int:
+        return sum(map(len, self.ports.values()))
+
+
+@dataclass(slots=True)
+class _Going:
+    """The side-by-side part of a run: what is at work, and the ending once it is known."""
+
+    tasks: dict[asyncio.Task[_Settled], PlanNode] = field(default_factory=dict)
+    here: PlanNode | None = None
+    ending: Ending | None = None
+
+
+async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: Restored | None = None) -> Ending:
+    """
+    Carry a run to its end, or to where it must wait for a person.
+
+    `items` is the batch of the start node; `restored` what the journal knows of a run that was interrupted. Every step is in the
+    journal when this returns (though perhaps not yet on disk); the run's own status is the caller's to record. When it is
+    cancelled, the steps that were at work are recorded as cancelled, unless the worker is stopping.
+    """
+    RUN.set(run.id)
+    execution = Execution(run, plan, env, next_seq=restored.next_seq if restored else 0)
+    if restored is not None and (ending := restored.bring_to(execution)) is not None:
+        return ending
+    going = _Going()
+    try:
+        await _work_off(execution, going, items, restored)
+    except BaseException:
+        await _abandon(execution, going)
+        raise
+    if going.ending is not None:
+        return going.ending
+    return Ending(status=RunStatus.RUNNING if env.is_stopping and execution.progress.ready else RunStatus.SUCCEEDED)
+
+
+async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:
+    progress, env, nodes = execution.progress, execution.env, execution.plan.nodes
+    ready, skipped = progress.ready, progress.skipped
+    begins = _beginners(execution)
+    turn = perf_counter()
+    while True:
+        while ready and going.ending is None and not env.is_stopping:
+            index = ready.popleft()
+            planned = nodes[index]
+            began = perf_counter()
+            ports: Mapping[str, Batch] = {planned.first_in: items} if index in begins else progress.gather(planned)
+            outcome = _on_the_spot(execution, planned, ports, items)
+            if type(outcome) is Done and outcome.response is None:
+                going.ending = _settle(execution, _Settled(planned, ports, outcome, 1, perf_counter() - began))
+            elif outcome is not None:
+                going.ending = await _take(execution, _Settled(planned, ports, outcome, 1, perf_counter() - began))
+            else:
+                step = _step(execution, planned, ports, restored.earlier.get(index) if restored else None)
+                if ready or going.tasks:
+                    going.tasks[asyncio.create_task(step, name=f"{execution.run.id} {planned.id}")] = planned
+                else:
+                    going.here = planned
+                    going.ending = await _take(execution, await step)
+                    going.here = None
+                    turn = perf_counter()
+            if skipped:
+                _tell_skipped(execution)
+            if perf_counter() - turn > SLICE:
+                await asyncio.sleep(0)
+                turn = perf_counter()
+        if skipped:
+            _tell_skipped(execution)
+        if not going.tasks:
+            return
+        if going.ending is not None and not execution.is_ending:
+            _end_the_others(execution, going)
+        done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
+        turn = perf_counter()
+        for task in sorted(done, key=lambda one: going.tasks[one].index):
+            ending = await _collect(execution, task, going.tasks.pop(task))
+            going.ending = going.ending or ending
+
+
+def _beginners(execution: Execution) -> frozenset[int]:
+    """Return the nodes that take the run's input instead of what edges bring."""
+    plan, start = execution.plan, execution.run.start_node
+    return frozenset(plan.opening(None).ready) if start is None else frozenset((plan.node(start).index,))
+
+
+def _on_the_spot(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], items: Batch) -> Outcome | None:
+    """Settle what needs no waiting: a trigger, a node that is switched off, a plain step; None for all others."""
+    if planned.is_plain:
+        return None if execution.env.proves_batches else _call_plain(execution, planned, ports)
+    if planned.node.disabled:
+        passed = ports.get(planned.first_in) or next(iter(ports.values()), [])
+        return Done(outputs={planned.first_out: Output(passed)} if passed else {})
+    if planned.is_trigger:
+        return Done(outputs={DEFAULT_OUT: Output(items, {})})
+    return None
+
+
+def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch]) -> Outcome | None:
+    """Call a plain step on the spot; None when it must go the long way, because its batch is big or it wants to be awaited."""
+    size = 0
+    for batch in ports.values():
+        size += len(batch)
+    if size >= BIG:
+        return None
+    execution.on_started(planned, 1)
+    try:
+        fields = execution.plain_fields(planned, ports)
+        assert planned.call is not None
+        result = planned.call(StepCall(ports, lambda: execution.context(planned)), **fields)
+        if type(result) is Output:
+            return Done(outputs={DEFAULT_OUT: result})
+        if isinstance(result, Awaitable):
+            planned.is_plain = False
+            _close(result)
+            return None
+        outputs, response = read_result(result, ports, planned.node.label)
+    except StopRun as ended:
+        return Ended(status=ended.status, message=ended.message)
+    except Exception as error:
+        failed = Failed(error=as_treadle_error(error, planned.node.label))
+        attempt = Attempt(planned=planned, ports=ports, first_at=execution.run.queued_at, outcome=failed)
+        return decide_failure(attempt, execution).outcome
+    return Done(outputs=outputs, response=response)
+
+
+async def _step(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], earlier: Earlier | None) -> _Settled:
+    began = perf_counter()
+    outcome, attempt = await run_step(planned, ports, execution, earlier)
+    return _Settled(planned, ports, outcome, attempt, perf_counter() - began)
+
+
+async def _take(execution: Execution, settled: _Settled) -> Ending | None:
+    """Record how a step came out and let the run go on; return the run's ending where this is it."""
+    outcome = settled.outcome
+    if isinstance(outcome, Done) and outcome.response is not None:
+        await execution.answer(settled.planned, outcome.response)
+    return _settle(execution, settled)
+
+
+def _settle(execution: Execution, settled: _Settled) -> Ending | None:
+    planned, outcome = settled.planned, settled.outcome
+    if isinstance(outcome, Done):
+        try:
+            outputs = execution.on_done(planned, outcome, items_in=settled.items_in, took=settled.took, attempt=settled.attempt)
+        except TreadleError as error:
+            outcome = Failed(error=error)
+        else:
+            execution.progress.settle(planned.index, outputs)
+            return None
+    execution.progress.settled[planned.index] = 1
+    if isinstance(outcome, Ended):
+        ending = Ending.by_step(outcome.status, outcome.message, planned.id)
+        execution.on_ended(planned, outcome, items_in=settled.items_in, took=settled.took)
+        return ending
+    assert isinstance(outcome, Failed)
+    shown = {**outcome.error.as_dict(), "where": {"node": planned.id, **outcome.error.where}}
+    execution.on_failed(planned, shown, items_in=settled.items_in, took=settled.took, attempt=settled.attempt)
+    return Ending(status=RunStatus.FAILED, error=shown)
+
+
+def _tell_skipped(execution: Execution) -> None:
+    for index in execution.progress.skipped:
+        execution.on_skipped(execution.plan.nodes[index])
+    execution.progress.skipped.clear()
+
+
+def _end_the_others(execution: Execution, going: _Going) -> None:
+    """Stop what else is at work when a run ends early; a change outside that is under way comes to its own end."""
+    execution.is_ending = True
+    for task, planned in going.tasks.items():
+        if not planned.writes or task in execution.pausing:
+            task.cancel()
+
+
+async def _collect(execution: Execution, task: asyncio.Task[_Settled], planned: PlanNode) -> Ending | None:
+    if task.cancelled():
+        execution.on_cancelled(planned)
+        return None
+    return await _take(execution, task.result())
+
+
+async def _abandon(execution: Execution, going: _Going) -> None:
+    """Stop everything that is at work; what had come to its end by then is recorded as such."""
+    execution.is_ending = True
+    for task in going.tasks:
+        task.cancel()
+    if going.tasks:
+        await asyncio.wait(going.tasks)
+    for task, planned in going.tasks.items():
+        if not task.cancelled() and task.exception() is None:
+            _settle(execution, task.result())
+        elif not execution.env.is_stopping:
+            execution.on_cancelled(planned)
+    if going.here is not None and not execution.env.is_stopping:
+        execution.on_cancelled(going.here)
+
+
+def _close(awaitable: Awaitable[Any]) -> None:
+    close: Callable[[], None] | None = getattr(awaitable, "close", None)
+    if close is not None:
+        close()

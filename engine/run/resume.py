@@ -1,0 +1,162 @@
+"""From the journal back to a run in flight: what is settled stays settled, what was not is taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from engine.ids import NodeId
+from engine.model.items import Batch
+from engine.model.run import Fact, FactKind, RunStatus
+
+from .attempt import Earlier
+from .effects import Uncertain, way_after_crash
+from .partial import decode_partial
+from .payloads import Payload, Reference, StoredOutputs
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .planner import PlanNode
+
+SETTLING = frozenset({FactKind.STEP_SUCCEEDED, FactKind.STEP_FAILED, FactKind.STEP_SKIPPED, FactKind.STEP_CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """
+    How a run came out: a final or parked status, and the error that says why.
+
+    `running` means that it was left open because the worker stops; it goes on from here at the next start.
+    """
+
+    status: RunStatus
+    error: Mapping[str, Any] | None = None
+
+    @classmethod
+    def by_step(cls, status: str, message: str, node: NodeId) -> Ending:
+        """Return the ending that a step asked for: `succeeded`, or `failed` with its message."""
+        if status == "succeeded":
+            return cls(status=RunStatus.SUCCEEDED)
+        error = {"code": "stopped", "message": message, "hint": None, "where": {"node": node}}
+        return cls(status=RunStatus.FAILED, error=error)
+
+
+@dataclass(slots=True)
+class Restored:
+    """
+    What the journal knows of a run that was interrupted.
+
+    `earlier` holds the tries of steps that had begun and not settled. Batches are decoded when a step asks for them.
+    """
+
+    facts: Sequence[Fact]
+    earlier: dict[int, Earlier] = field(default_factory=dict)
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next fact."""
+        return self.facts[-1].seq + 1 if self.facts else 0
+
+    def bring_to(self, execution: Execution) -> Ending | None:
+        """
+        Settle in `execution` what the journal says is settled.
+
+        Returns the ending where nothing is left to do: the run had failed or ended by a step, or a step needs a decision.
+        """
+        nodes, progress = execution.plan.index, execution.progress
+        told: set[int] = set()
+        begun: dict[int, list[Fact]] = {}
+        ending: Ending | None = None
+        was_cancelled = False
+        for fact in self.facts:
+            index = nodes.get(fact.node)
+            if index is None:
+                continue
+            match fact.kind:
+                case FactKind.STEP_SUCCEEDED:
+                    begun.pop(index, None)
+                    if ends := fact.summary.get("ends"):
+                        ending = ending or Ending.by_step(str(ends), str(fact.summary.get("message", "")), fact.node)
+                    self._settle(execution, index, fact)
+                case FactKind.STEP_SKIPPED:
+                    told.add(index)
+                    if begun.pop(index, None) is not None:
+                        progress.settle(index, None)
+                case FactKind.STEP_FAILED:
+                    begun.pop(index, None)
+                    progress.settled[index] = 1
+                    ending = ending or Ending(status=RunStatus.FAILED, error=fact.summary.get("error"))
+                case FactKind.STEP_CANCELLED:
+                    begun.pop(index, None)
+                    progress.settled[index] = 1
+                    was_cancelled = True
+                case FactKind.RESPONDED:
+                    execution.has_responded = True
+                case FactKind.STEP_STARTED | FactKind.STEP_RETRYING | FactKind.STEP_DECIDED:
+                    begun.setdefault(index, []).append(fact)
+        if ending is None and was_cancelled:
+            ending = Ending(status=RunStatus.CANCELLED)
+        if ending is not None:
+            return ending
+        unclear = self._take_up(execution, begun)
+        left = [index for index in progress.ready if not progress.settled[index]]
+        progress.ready.clear()
+        progress.ready.extend(left)
+        progress.skipped[:] = [index for index in progress.skipped if index not in told]
+        return unclear
+
+    def _settle(self, execution: Execution, index: int, fact: Fact) -> None:
+        if fact.payload is None:
+            execution.progress.settle(index, {})
+            return
+        payload = Payload(fact.payload)
+
+        def follow(reference: Reference) -> Batch:
+            outputs = execution.progress.outputs[execution.plan.index[reference[0]]]
+            assert outputs is not None
+            return outputs[reference[1]].items
+
+        def remember(port: str, items: Batch) -> None:
+            if items:
+                execution.known.setdefault(id(items), (fact.node, port))
+
+        execution.progress.settle(index, StoredOutputs(payload, follow, remember), payload.counts)
+
+    def _take_up(self, execution: Execution, begun: Mapping[int, list[Fact]]) -> Ending | None:
+        """Decide about the steps that had begun: on with the next try, left out, or a person is asked."""
+        asked: PlanNode | None = None
+        for index, facts in begun.items():
+            planned = execution.plan.nodes[index]
+            last = facts[-1]
+            decision = str(last.summary.get("decision")) if last.kind is FactKind.STEP_DECIDED else None
+            tries = [fact for fact in facts if fact.kind is not FactKind.STEP_DECIDED]
+            if tries and tries[-1].kind is FactKind.STEP_RETRYING:
+                self.earlier[index] = _earlier(tries, due_at=datetime.fromisoformat(str(tries[-1].summary["retry_at"])))
+                continue
+            match way_after_crash(planned, decision):
+                case "again":
+                    self.earlier[index] = _earlier(tries)
+                case "skip":
+                    execution.on_skipped(planned, "uncertain")
+                    execution.progress.settle(index, None)
+                case "ask":
+                    asked = asked or planned
+        if asked is None:
+            return None
+        return Ending(status=RunStatus.NEEDS_DECISION, error=Uncertain(asked).as_dict())
+
+
+def _earlier(tries: Sequence[Fact], due_at: datetime | None = None) -> Earlier:
+    """Return where the tries of a step stand; one that was interrupted is made again under its own number."""
+    if not tries:
+        return Earlier()
+    last = tries[-1]
+    kept = next((fact.payload for fact in reversed(tries) if fact.payload is not None), None)
+    return Earlier(
+        number=last.attempt + 1 if due_at is not None else last.attempt,
+        first_at=tries[0].at,
+        due_at=due_at,
+        done=decode_partial(kept) if kept is not None else {},
+    )
