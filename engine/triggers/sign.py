@@ -110,7 +110,7 @@ def parse_sign(value: Any, environment: Mapping[str, str] | None = None) -> Sign
 
     Raises `BadInput`: a webhook whose secret is missing is not switched on.
     """
-    if value in (None, "", {}, False):
+    if value in (None, "", "none", {}, False):
         return None
     if not isinstance(value, Mapping):
         raise BadInput("sign", "“sign” is an object.", hint="sign: {style: standard, secret_env: SHOP_WEBHOOK_SECRET}")

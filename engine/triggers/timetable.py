@@ -11,8 +11,8 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from engine.errors import BadInput
+from engine.model.cron import Cron, parse_cron
 from engine.model.durations import parse_duration
-from engine.triggers.cron import Cron, parse_cron
 
 Missed = Literal["skip", "once", "all"]
 MISSED: tuple[Missed, ...] = ("skip", "once", "all")

@@ -1,0 +1,1 @@
+"""The web front: who is answered by what, and who may come in."""

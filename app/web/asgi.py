@@ -1,0 +1,87 @@
+"""The few pieces of ASGI that we speak ourselves, for the paths that have to be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from app.api.errors import dump, problem, problem_of, status_of
+from engine.errors import TooLarge, TreadleError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json")
+NO_STORE: Header = (b"cache-control", b"no-store")
+NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
+
+
+async def send_bytes(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
+    """Send a whole answer; its length is added."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, (b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, value: Any, headers: Iterable[Header] = ()) -> None:
+    """Send JSON that no cache keeps."""
+    await send_bytes(send, status, dump(value), (JSON, NO_STORE, NO_SNIFF, *headers))
+
+
+async def send_problem(send: Send, status: int, headers: Iterable[Header] = (), **told: Any) -> None:
+    """Send a problem; what is not told is what the status usually means."""
+    await send_json(send, status, problem(status, **told), headers)
+
+
+async def send_error(send: Send, error: TreadleError, headers: Iterable[Header] = ()) -> None:
+    """Send an error with the status its kind has."""
+    await send_json(send, status_of(error), problem_of(error), headers)
+
+
+async def read_body(receive: Receive, limit: int, length: bytes | None = None) -> bytes | None:
+    """
+    Return the whole body, None when the client went away in the middle.
+
+    Raises `TooLarge` as soon as more than `limit` bytes are announced or have arrived.
+    """
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise too_large(limit)
+    message = await receive()
+    if message["type"] != "http.request":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    parts, size = [body], len(body)
+    while True:
+        if size > limit:
+            raise too_large(limit)
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if not message.get("more_body"):
+            if size > limit:
+                raise too_large(limit)
+            return b"".join(parts)
+
+
+def too_large(limit: int) -> TooLarge:
+    """Return the error for a body over the limit."""
+    return TooLarge(
+        f"The body is larger than {limit // (1024 * 1024) or limit / (1024 * 1024):.4g} MB.",
+        hint="The setting max_body_mb holds the limit.",
+        where={"limit_bytes": limit},
+    )
