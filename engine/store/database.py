@@ -153,6 +153,14 @@ class SqliteDatabase(Database):
             self._anchor.close()
             self._anchor = None
 
+    def copy_to(self, target: Path) -> None:
+        """Write a compact copy of the whole database to a file that does not exist yet; it gets the same key."""
+        connection = self._connect()
+        try:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        finally:
+            connection.close()
+
     def explain(self, error: BaseException) -> StoreError:
         """Return the error as a sentence with a hint."""
         if isinstance(error, StoreError):

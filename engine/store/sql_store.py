@@ -23,7 +23,7 @@ from .database import READERS, Database, SqliteDatabase, parse_database
 from .journal import SqlJournal
 from .lock import DataLock
 from .payloads import Payloads
-from .schema import upgrade
+from .schema import check, upgrade
 from .work import SqlUnitOfWork
 from .writer import Report, Writer
 
@@ -126,6 +126,10 @@ class SqlStore:
         if self._loop is None or self._readers is None:
             raise _not_open()
         return await self._loop.run_in_executor(self._readers, self._read, query)
+
+    async def check(self) -> list[str]:
+        """Return what is wrong with the database: its revision, its tables, its pages; nothing when all is well."""
+        return await asyncio.to_thread(check, self.database)
 
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""
