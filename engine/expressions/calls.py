@@ -1,0 +1,146 @@
+"""How a call becomes a closure: arguments held to their kinds, costs charged before and after, errors given their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .budget import METER, Meter
+from .errors import ExpressionError
+from .functions.spec import EXACT_TYPES, Function, Parameter, fitted
+from .syntax import Call, Literal
+
+Run = Callable[[Any], Any]
+
+
+def build_call(call: Call, function: Function, runs: list[Run]) -> Run:
+    """Return the closure that calls `function` with what `runs` give."""
+    if function.is_lazy:
+        return _lazy(call, function, runs)
+    arguments = [_argument(function, index, run, call) for index, run in enumerate(runs)]
+    if function.is_flat:
+        return _flat(call, function, arguments)
+    return _metered(call, function, arguments)
+
+
+def _argument(function: Function, index: int, run: Run, call: Call) -> Run:
+    """Wrap one argument so that it arrives in the kind the parameter asks for."""
+    parameter: Parameter = function.parameter(index)
+    kind = parameter.kind
+    if kind in ("any", "function"):
+        return run
+    written = call.arguments[index]
+    exact = EXACT_TYPES[kind]
+    if isinstance(written, Literal) and type(written.value) in exact:
+        return run
+    at, label, default = written.at, _label(function, index), parameter.default
+    is_optional = parameter.is_optional
+
+    def argument(frame: Any) -> Any:
+        value = run(frame)
+        if type(value) in exact:
+            return value
+        if value is None and is_optional:
+            return default
+        try:
+            return fitted(value, kind, frame)
+        except ExpressionError as error:
+            raise ExpressionError(f"{label} {error.message}", hint=error.hint, offset=at) from None
+
+    return argument
+
+
+def _label(function: Function, index: int) -> str:
+    """Name the argument in a sentence: `round(…)`, `the second value of round(…)`."""
+    if index == 0:
+        return f"{function.name}(…)"
+    order = ("first", "second", "third", "fourth", "fifth", "sixth")
+    return f"the {order[index] if index < len(order) else f'{index + 1}th'} value of {function.name}(…)"
+
+
+def _lazy(call: Call, function: Function, runs: list[Run]) -> Run:
+    at, work = call.at, function.call
+
+    def evaluate(frame: Any) -> Any:
+        try:
+            return work(frame, *runs)
+        except ExpressionError as error:
+            raise error.located(at) from None
+
+    return evaluate
+
+
+def _flat(call: Call, function: Function, arguments: list[Run]) -> Run:
+    at, work = call.at, function.call
+    if function.wants_scope:
+
+        def scoped(frame: Any) -> Any:
+            try:
+                return work(frame, *[argument(frame) for argument in arguments])
+            except ExpressionError as error:
+                raise error.located(at) from None
+
+        return scoped
+    if len(arguments) == 1:
+        only = arguments[0]
+
+        def one(frame: Any) -> Any:
+            try:
+                return work(only(frame))
+            except ExpressionError as error:
+                raise error.located(at) from None
+
+        return one
+
+    def several(frame: Any) -> Any:
+        try:
+            return work(*[argument(frame) for argument in arguments])
+        except ExpressionError as error:
+            raise error.located(at) from None
+
+    return several
+
+
+def _metered(call: Call, function: Function, arguments: list[Run]) -> Run:
+    at, work, wants_meter, wants_scope = call.at, function.call, function.wants_meter, function.wants_scope
+    is_picking = function.is_picking
+
+    def evaluate(frame: Any) -> Any:
+        meter: Meter = frame[METER]
+        try:
+            values = [argument(frame) for argument in arguments]
+            _charge_reading(meter, values)
+            if wants_meter:
+                value = work(meter, *values)
+            elif wants_scope:
+                value = work(frame, *values)
+            else:
+                value = work(*values)
+            _charge_building(meter, value, is_picking)
+            return value
+        except ExpressionError as error:
+            raise error.located(at) from None
+
+    return evaluate
+
+
+def _charge_reading(meter: Meter, values: list[Any]) -> None:
+    """Count the walk through the arguments."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            if len(value) > 128:
+                meter.charge(len(value) >> 7)
+        elif kind is list or kind is dict:
+            meter.charge(len(value) >> 1)
+
+
+def _charge_building(meter: Meter, value: Any, is_picking: bool) -> None:
+    """Count the result; what lies inside a list has been counted where it was made."""
+    kind = type(value)
+    if kind is str:
+        meter.take_text(len(value), not value.isascii())
+    elif kind is list:
+        meter.take_list(len(value), 8 if is_picking else 16)
+    elif kind is dict:
+        meter.take(240 + 100 * len(value))
