@@ -54,7 +54,7 @@ class Parsed:
 class Fragment:
     """Some nodes, the edges among them and their places: what is copied and pasted."""
 
-    nodes: tuple[Node, ...]
+    nodes: Mapping[NodeId, Node]
     edges: tuple[Edge, ...] = ()
     layout: Mapping[NodeId, tuple[int, int]] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ def read_fragment(text: str | bytes) -> Fragment:
     """Read what was copied: a fragment or a whole document; raises `InvalidDocument`."""
     document = _whole(_parse(text, is_fragment=True))
     edges = tuple(edge for edge in document.edges if edge.source in document.nodes and edge.target in document.nodes)
-    return Fragment(nodes=tuple(document.nodes.values()), edges=edges, layout=document.layout)
+    return Fragment(nodes=document.nodes, edges=edges, layout=document.layout)
 
 
 def _parse(text: str | bytes, *, is_fragment: bool) -> Parsed:

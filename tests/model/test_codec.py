@@ -353,7 +353,7 @@ def test_a_fragment_carries_nodes_and_the_edges_among_them():
     fragment = read_fragment(text)
 
     assert text.startswith("treadle: 1\nnodes:\n  fetch:\n")
-    assert (tuple(chosen), (document.edges[1],), {NodeId("fetch"): (10, 20)}) == (
+    assert ({node.id: node for node in chosen}, (document.edges[1],), {NodeId("fetch"): (10, 20)}) == (
         fragment.nodes,
         fragment.edges,
         fragment.layout,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.errors import BadInput
-from engine.triggers.cron import moment_of, parse_cron
+from engine.model.cron import moment_of, parse_cron
 
 VIENNA = ZoneInfo("Europe/Vienna")
 EVENING_BEFORE_SPRING = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
