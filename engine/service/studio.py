@@ -14,6 +14,7 @@ from engine.run.worker import Worker
 from engine.service.drafts import Draft, DraftService
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
+from engine.service.samples import Samples
 from engine.service.tokens import TokenService
 from engine.service.workflows import WorkflowService
 from engine.steps.catalog import Catalog
@@ -33,6 +34,7 @@ class Parts:
     bus: EventBus
     files: Files
     folders: Path
+    samples: Samples
     open_drafts: dict[WorkflowId, Draft] = field(default_factory=dict)
 
 
@@ -59,8 +61,12 @@ class Studio:
             clock=parts.clock,
             actor=actor,
         )
-        self.runs = RunService(store=parts.store, worker=parts.worker, catalog=parts.catalog, clock=parts.clock, actor=actor)
-        self.preview = PreviewService(store=parts.store, runs=self.runs, catalog=parts.catalog, clock=parts.clock, actor=actor)
+        self.runs = RunService(
+            store=parts.store, worker=parts.worker, drafts=self.drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
+        )
+        self.preview = PreviewService(
+            store=parts.store, drafts=self.drafts, samples=parts.samples, clock=parts.clock, actor=actor
+        )
         self.tokens = TokenService(parts.store, parts.clock, actor)
 
     def acting_as(self, actor: Actor) -> Studio:

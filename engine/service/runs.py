@@ -1,0 +1,190 @@
+"""Runs: start, follow, look into, end, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from engine.access import Actor, require
+from engine.clock import Clock
+from engine.errors import BadRequest, Conflict, InvalidDocument
+from engine.ids import NodeId, RunId, WorkflowId
+from engine.model.codec import document_hash
+from engine.model.items import Batch
+from engine.model.run import Run, Step
+from engine.model.workflow import Document
+from engine.protocols import RunFilter, Store, UnitOfWork
+from engine.run.payloads import show
+from engine.run.worker import Worker
+from engine.service.drafts import DraftService
+from engine.service.views import DataPage, RunData, finished_form, fold_steps, node_of, settle_open
+from engine.service.workflows import find_workflow
+from engine.steps.catalog import Catalog
+from engine.steps.check import check_document
+
+Input = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class RunService:
+    """What a person or a program may do with runs."""
+
+    def __init__(
+        self, *, store: Store, worker: Worker, drafts: DraftService, catalog: Catalog, clock: Clock, actor: Actor
+    ) -> None:
+        self._store, self._worker, self._drafts = store, worker, drafts
+        self._catalog, self._clock, self._actor = catalog, clock, actor
+
+    async def start(self, ref: str, input: Input = None, *, from_node: str | None = None, is_test: bool = False) -> Run:
+        """
+        Start a run of a workflow and return it once it is on disk.
+
+        A test runs the draft as it is; otherwise the active version runs, or the draft while the workflow is switched off.
+        `input` is the items of the start node: one object or a list; None takes the trigger's own sample. Raises
+        `InvalidDocument` when the draft has errors.
+        """
+        require(self._actor, "run", "start runs")
+
+        def look_up(work: UnitOfWork) -> tuple[WorkflowId, Document | None]:
+            workflow = find_workflow(work, ref)
+            version = workflow.active_version
+            return workflow.id, None if is_test or version is None else work.workflows.get_version(version).document
+
+        workflow_id, document = await self._store.read(look_up)
+        is_draft = document is None
+        if document is None:
+            document = (await self._drafts.open(workflow_id)).document
+        return await self._start(document, input, from_node, workflow_id=workflow_id, is_test=is_test, is_draft=is_draft)
+
+    async def start_document(
+        self, document: Document, input: Input = None, *, from_node: str | None = None, workflow_id: WorkflowId | None = None
+    ) -> Run:
+        """Start a run of a document that need not be stored as a workflow."""
+        require(self._actor, "run", "start runs")
+        return await self._start(document, input, from_node, workflow_id=workflow_id, is_test=False, is_draft=True)
+
+    async def wait(self, run_id: str, timeout: timedelta | None) -> Run:
+        """Return the run once it is over or parked, or as it stands when the time is up; None waits without limit."""
+        require(self._actor, "read", "read runs")
+        return await self._worker.wait(RunId(run_id), timeout)
+
+    async def get(self, run_id: str) -> Run:
+        """Return one run; raises `NotFound`."""
+        require(self._actor, "read", "read runs")
+        return await self._store.read(lambda work: work.runs.get(RunId(run_id)))
+
+    async def list_page(self, filter: RunFilter) -> list[Run]:
+        """Return runs, newest first; the id of the last one is the cursor of the next page."""
+        require(self._actor, "read", "list runs")
+        return await self._store.read(lambda work: work.runs.list_page(filter))
+
+    async def count_by_status(self, workflow_id: WorkflowId | None = None) -> Mapping[str, int]:
+        """Return how many runs stand where."""
+        require(self._actor, "read", "count runs")
+        counts = await self._store.read(lambda work: work.runs.count_by_status(workflow_id))
+        return {status.value: count for status, count in counts.items()}
+
+    async def document(self, run_id: str) -> Document:
+        """Return the document the run executes."""
+        require(self._actor, "read", "read runs")
+        return await self._store.read(lambda work: work.runs.get_document(RunId(run_id)))
+
+    async def steps(self, run_id: str) -> list[Step]:
+        """Return the steps of a run, in the order they began; raises `NotFound`."""
+        require(self._actor, "read", "read runs")
+
+        def look(work: UnitOfWork) -> list[Step]:
+            run = work.runs.get(RunId(run_id))
+            return settle_open(fold_steps(work.runs.facts(run.id)), run)
+
+        return await self._store.read(look)
+
+    async def output(self, run_id: str, node: str, port: str = "out", *, offset: int = 0, limit: int = 100) -> DataPage:
+        """Return a page of what left a node by a port."""
+        return await self._page(run_id, lambda data, node_id: data.output(node_id, port, offset, limit), node)
+
+    async def input_page(self, run_id: str, node: str, port: str = "in", *, offset: int = 0, limit: int = 100) -> DataPage:
+        """Return a page of what arrived at a node's port."""
+        return await self._page(run_id, lambda data, node_id: data.input(node_id, port, offset, limit), node)
+
+    async def finished(self, run_id: str) -> dict[str, Any]:
+        """Return the run as the command line and the API tell it, with what left the nodes that nothing follows."""
+        require(self._actor, "read", "read runs")
+
+        def look(work: UnitOfWork) -> dict[str, Any]:
+            run = work.runs.get(RunId(run_id))
+            outputs = RunData(work, run.id, work.runs.get_document(run.id)).last_outputs()
+            return finished_form(run, show(outputs))
+
+        return await self._store.read(look)
+
+    async def cancel(self, run_id: str) -> Run:
+        """End a run; a step at work is told to stop. Raises `Conflict` when the run is over already."""
+        require(self._actor, "run", "cancel runs")
+        run = await self.get(run_id)
+        if run.status.is_final:
+            raise Conflict(f"The run is over already: {run.status.value}.", where={"run": run.id, "status": run.status.value})
+        return await self._worker.cancel(RunId(run_id))
+
+    async def retry(self, run_id: str) -> Run:
+        """
+        Run again from the failed step, with what the steps before it gave; returns the new run.
+
+        The document is the one the run had. Raises `Conflict` when the run is not over, or succeeded.
+        """
+        require(self._actor, "run", "retry runs")
+        return await self._worker.retry(RunId(run_id))
+
+    async def _start(
+        self,
+        document: Document,
+        input: Input,
+        from_node: str | None,
+        *,
+        workflow_id: WorkflowId | None,
+        is_test: bool,
+        is_draft: bool,
+    ) -> Run:
+        if is_draft:
+            errors = [problem for problem in check_document(document, self._catalog) if problem.severity == "error"]
+            if errors:
+                raise InvalidDocument(errors)
+        start = node_of(document, from_node) if from_node else None
+        return await self._worker.submit(
+            document,
+            version_id=document_hash(document),
+            workflow_id=workflow_id,
+            start_node=start,
+            items=self._items(document, input, start),
+            trigger="manual",
+            is_test=is_test,
+            keeps_document=is_draft,
+        )
+
+    def _items(self, document: Document, input: Input, start: NodeId | None) -> Batch:
+        if input is None:
+            return _sample_of(document, start)
+        items: Batch = [dict(input)] if isinstance(input, Mapping) else [dict(item) for item in input]
+        if not items:
+            raise BadRequest("An empty list starts nothing.", hint="Give at least one item, or leave the input out.")
+        return items
+
+    async def _page(self, run_id: str, read: Any, node: str) -> DataPage:
+        require(self._actor, "read", "read runs")
+
+        def look(work: UnitOfWork) -> DataPage:
+            run = work.runs.get(RunId(run_id))
+            document = work.runs.get_document(run.id)
+            page: DataPage = read(RunData(work, run.id, document), node_of(document, node))
+            return page
+
+        return await self._store.read(look)
+
+
+def _sample_of(document: Document, start: NodeId | None) -> Batch:
+    """Return the sample of the start node (of the manual trigger when none is named), else one empty item."""
+    nodes = [document.nodes[start]] if start else [node for node in document.nodes.values() if node.use == "trigger.manual"]
+    sample = next((node.fields.get("sample") for node in nodes if node.fields.get("sample")), None)
+    if isinstance(sample, Mapping):
+        return [dict(sample)]
+    return [dict(item) for item in sample if isinstance(item, Mapping)] if isinstance(sample, list) else [{}]
