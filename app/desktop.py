@@ -180,16 +180,16 @@ def find_browser(
 ) -> Path | None:
     """The first browser on this machine that knows `--app`; `TREADLE_BROWSER` names one that goes first."""
     if chosen := environment.get("TREADLE_BROWSER"):
-        found = which(chosen)
-        return Path(found) if found else None
+        named = which(chosen)
+        return Path(named) if named else None
     return next((path for path in browser_places(platform, environment, which) if path.is_file()), None)
 
 
 def browser_places(platform: str, environment: Mapping[str, str], which: Callable[[str], str | None]) -> Iterator[Path]:
     if platform == "win32":
         for variable in ("ProgramFiles", "ProgramFiles(x86)", "LocalAppData"):
-            if folder := environment.get(variable):
-                yield from (Path(folder, browser) for browser in WINDOWS_BROWSERS)
+            if programs := environment.get(variable):
+                yield from (Path(programs, browser) for browser in WINDOWS_BROWSERS)
     elif platform == "darwin":
         for folder in (Path("/Applications"), Path.home() / "Applications"):
             yield from (folder / f"{name}.app" / "Contents" / "MacOS" / name for name in MAC_BROWSERS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 PortKind: TypeAlias = Literal["items", "files", "error", "any"]
 RunState: TypeAlias = Literal["queued", "running", "waiting", "needs_decision", "succeeded", "failed", "cancelled", "skipped"]
@@ -224,9 +224,9 @@ def read_zoom(raw: object) -> float:
 def read_command(raw: object) -> CommandEvent:
     message = _mapping(raw)
     name = message.get("name")
-    if name not in COMMANDS:
+    if not isinstance(name, str) or name not in COMMANDS:
         raise BadMessage("name")
-    return CommandEvent(name, _ids(message.get("nodes")))
+    return CommandEvent(cast(CommandName, name), _ids(message.get("nodes")))
 
 
 def _read_op(raw: object) -> Op:
@@ -288,6 +288,6 @@ def _whole(raw: object) -> int:
 
 
 def _number(raw: object) -> float:
-    if not isinstance(raw, int | float) or isinstance(raw, bool) or not math.isfinite(raw) or abs(raw) > 1e7:
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or abs(raw) > 1e7 or not math.isfinite(raw):
         raise BadMessage("number")
     return raw
