@@ -1,8 +1,8 @@
 """
 Calling an action: on a whole batch, or once per item.
 
-Plain functions are called as such, in a thread when the batch is big or a time-out is to be kept; what they return is awaited only
-if it can be. A time-out holds for one call: for the batch, or for each item.
+Plain functions are called as such, in a thread when the batch is big or a time-out is to be kept; what they return is awaited
+only if it can be. A time-out holds for one call: for the batch, or for each item.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class StepCall(BatchCall):
     """A `BatchCall` that makes its context only when the action asks for it; most pure steps never do."""
 
     __slots__ = ("_context", "_make")
+    _context: Context | None
+    _make: Callable[[], Context]
 
     def __init__(self, ports: Mapping[str, Batch], make: Callable[[], Context]) -> None:
         object.__setattr__(self, "ports", ports)
@@ -42,11 +44,13 @@ class StepCall(BatchCall):
         object.__setattr__(self, "_context", None)
 
     @property
-    def ctx(self) -> Context:  # type: ignore[override]
+    def ctx(self) -> Context:
         """The context."""
-        if self._context is None:
-            object.__setattr__(self, "_context", self._make())
-        return self._context
+        context = self._context
+        if context is None:
+            context = self._make()
+            object.__setattr__(self, "_context", context)
+        return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ async def call_batch(calling: Calling, execution: Execution) -> tuple[Any, Respo
     assert planned.call is not None
     call = partial(planned.call, StepCall(calling.ports, make), **fields)
     size = sum(len(batch) for batch in calling.ports.values())
-    result = await _call(call, planned, timeout=calling.timeout, is_big=size >= BIG)
+    result = await _call(call, planned, calling.timeout, is_big=size >= BIG)
     return read_result(result, calling.ports, calling.label)
 
 
@@ -170,7 +174,7 @@ class _OneItem:
             )
             assert calling.planned.call is not None
             call = partial(calling.planned.call, ctx, **fields)
-            result = await _call(call, calling.planned, timeout=calling.timeout, is_big=False)
+            result = await _call(call, calling.planned, calling.timeout)
             if isinstance(result, Respond):
                 calls.response, result = result.response, result.outputs
             calls.done[index] = ports_of_item(result, calling.label)
@@ -196,23 +200,23 @@ class _OneItem:
         return fields
 
 
-async def _call(call: Callable[[], Any], planned: PlanNode, *, timeout: timedelta | None, is_big: bool) -> Any:
-    if not iscoroutinefunction(planned.call) and (is_big or timeout is not None):
+async def _call(call: Callable[[], Any], planned: PlanNode, longest: timedelta | None, *, is_big: bool = False) -> Any:
+    if not iscoroutinefunction(planned.call) and (is_big or longest is not None):
         work: Any = asyncio.to_thread(call)
     else:
         work = call()
         if not isawaitable(work):
             return work
-    if timeout is None:
+    if longest is None:
         return await work
     try:
-        async with asyncio.timeout(timeout.total_seconds()) as limit:
+        async with asyncio.timeout(longest.total_seconds()) as limit:
             return await work
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise TimedOut(
-            f"“{planned.node.label}” took longer than {timeout.total_seconds():g} s.",
+            f"“{planned.node.label}” took longer than {longest.total_seconds():g} s.",
             hint="Give it more time under “Timeout”, or let it try again under “Retry”.",
         ) from error
 

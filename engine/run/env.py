@@ -29,7 +29,7 @@ class RunEnv:
 
     `respond` is called with the answer to the caller once it is on disk. `sleep_until` returns when the clock has come to that
     moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
-    each step and fails the step that changed them.
+    each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
     """
 
     clock: Clock
@@ -44,11 +44,12 @@ class RunEnv:
     chance: Chance = field(default=random.random)
     is_stopping: bool = False
     proves_batches: bool = False
+    pausing: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def pause_until(self, moment: datetime) -> None:
         """Wait for a moment, in slices, so that a clock that was set forward is noticed."""
         if self.sleep_until is not None:
             await self.sleep_until(moment)
             return
-        while (left := (moment - self.clock.now()).total_seconds()) > 0:
+        while (left := (moment - self.clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - there is nothing to be told by
             await asyncio.sleep(min(left, 30.0))

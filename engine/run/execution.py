@@ -14,6 +14,7 @@ from engine.model.run import Fact, FactKind, Run
 from engine.steps.computed import ScopeAt
 from engine.steps.contract import Context, Response
 
+from .disk import reach_disk
 from .env import RunEnv
 from .lineage import Lineage
 from .logs import StepLog
@@ -33,7 +34,7 @@ class Execution:
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "pausing", "plan", "progress", "run",
+        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "plan", "progress", "run",
     )  # fmt: skip
 
     def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
@@ -44,7 +45,6 @@ class Execution:
         self.known: dict[int, Reference] = {}
         self.has_responded = False
         self.is_ending = False
-        self.pausing: set[asyncio.Task[Any] | None] = set()
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
         self._folder: Path | None = None
@@ -140,11 +140,18 @@ class Execution:
     async def pause_until(self, moment: datetime) -> None:
         """Wait for the next try; a run that ends in the meantime does not wait for it."""
         task = asyncio.current_task()
-        self.pausing.add(task)
+        assert task is not None
+        self.env.pausing.add(task)
         try:
             await self.env.pause_until(moment)
         finally:
-            self.pausing.discard(task)
+            self.env.pausing.discard(task)
+
+    async def let_others(self) -> None:
+        """Let other work on the event loop have its turn, and the disk catch up where too much waits for it."""
+        await asyncio.sleep(0)
+        if getattr(self.env.journal, "is_full", False):
+            await self.reach_disk()
 
     def _base_scope(self) -> dict[str, Any]:
         if self._scope is None:
@@ -182,7 +189,7 @@ class Execution:
     async def reach_disk(self) -> None:
         """Return when everything written so far is on disk: the barrier before anything outside can see of it."""
         if self.env.journal is not None:
-            await self.env.journal.barrier()
+            await reach_disk(self.env.journal)
 
     def on_started(self, planned: PlanNode, attempt: int) -> None:
         """Tell who listens that a try begins."""

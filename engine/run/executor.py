@@ -1,8 +1,8 @@
 """
 The loop that carries a run from its first step to its last.
 
-Ready nodes wait in a queue. A plain step (pure, whole batches) is called on the spot: no task, no await. Other steps are awaited in
-place while nothing else is ready, and become tasks when branches really go side by side.
+Ready nodes wait in a queue. A plain step (pure, whole batches) is called on the spot: no task, no await. Other steps are
+awaited in place while nothing else is ready, and become tasks when branches really go side by side.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     """
     Carry a run to its end, or to where it must wait for a person.
 
-    `items` is the batch of the start node; `restored` what the journal knows of a run that was interrupted. Every step is in the
-    journal when this returns (though perhaps not yet on disk); the run's own status is the caller's to record. When it is
+    `items` is the batch of the start node; `restored` what the journal knows of a run that was interrupted. Every step is in
+    the journal when this returns (though perhaps not yet on disk); the run's own status is the caller's to record. When it is
     cancelled, the steps that were at work are recorded as cancelled, unless the worker is stopping.
     """
     RUN.set(run.id)
@@ -104,7 +104,7 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
             if skipped:
                 _tell_skipped(execution)
             if perf_counter() - turn > SLICE:
-                await asyncio.sleep(0)
+                await execution.let_others()
                 turn = perf_counter()
         if skipped:
             _tell_skipped(execution)
@@ -210,7 +210,7 @@ def _end_the_others(execution: Execution, going: _Going) -> None:
     """Stop what else is at work when a run ends early; a change outside that is under way comes to its own end."""
     execution.is_ending = True
     for task, planned in going.tasks.items():
-        if not planned.writes or task in execution.pausing:
+        if not planned.writes or task in execution.env.pausing:
             task.cancel()
 
 

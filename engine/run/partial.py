@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from engine.model.items import Batch, Output
 
@@ -40,7 +41,6 @@ def decode_partial(data: bytes) -> dict[int, dict[str, Batch]]:
         for parts in done.values():
             parts[port] = []
         origins = payload.origins(port)["in"]
-        assert not isinstance(origins, type(None))
-        for index, item in zip(origins, payload.items(port), strict=True):  # type: ignore[arg-type]
-            done[index][port].append(item)  # type: ignore[index]
+        for index, item in zip(cast(Sequence[int], origins), payload.items(port), strict=True):
+            done[index][port].append(item)
     return done

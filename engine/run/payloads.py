@@ -3,9 +3,9 @@ How the outputs of a step are written down, and read again.
 
     "T1" · 4 bytes: length of the header (little-endian) · header (JSON) · the bodies, one behind the other
 
-The header is `{"p": [port, …], "m": marker?}` with a port being `{"n": name, "c": count, "b": [bytes of each chunk], "o":
-origins, "r": reference?}`. Items stand in chunks of 512 as JSON arrays, so that a page of a big batch is read without the rest. A
-batch that left another node before, the very same list, is a reference `[node, port]` and has no body. Origins are
+The header is `{"p": [port, …], "m": marker?}`, a port `{"n": name, "c": count, "b": [bytes of each chunk], "o": origins, "r":
+reference?}`. Items stand in chunks of 512 as JSON arrays, so that a page of a big batch is read without the rest.
+A batch that left another node before, the very same list, is a reference `[node, port]` and has no body. Origins are
 `"="` (item i came from item i), `["r", start]` (from start + i), `["w", n]` (each came from all n), or stand in the
 body as 32-bit numbers: `["i", bytes]`, and for several per item `["l", bytes of the lengths, bytes of the numbers]`.
 
@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final, overload
+from typing import Any, Final, cast, overload
 
 import orjson
 
@@ -159,17 +159,18 @@ def _encode_origins(origins: Mapping[str, Origins]) -> tuple[dict[str, Any], lis
         elif isinstance(origin, Whole):
             header[port] = ["w", origin.size]
         elif not len(origin) or isinstance(origin[0], int):
-            flat = origin if isinstance(origin, array) and origin.typecode == "i" else array("i", origin)  # type: ignore[arg-type]
+            flat: array[int] = array("i", cast(Sequence[int], origin))
             if len(flat) and flat[0] >= 0 and flat[-1] - flat[0] == len(flat) - 1 and _is_run(flat):
                 header[port] = ["r", flat[0]]
             else:
                 tail.append(flat.tobytes())
                 header[port] = ["i", len(tail[-1])]
         else:
-            lengths = array("i", [len(some) for some in origin])  # type: ignore[arg-type]
+            several = cast(Sequence[Sequence[int]], origin)
+            lengths = array("i", [len(some) for some in several])
             numbers = array("i")
-            for some in origin:
-                numbers.extend(some)  # type: ignore[arg-type]
+            for some in several:
+                numbers.extend(some)
             tail += [lengths.tobytes(), numbers.tobytes()]
             header[port] = ["l", len(tail[-2]), len(tail[-1])]
     return header, tail

@@ -29,9 +29,10 @@ class PlanNode:
     """
     One node as the executor sees it.
 
-    `ins` lists the in-ports with the out-ports that lead to them, in edge order; `outs` the nodes that each out-port leads to,
-    once per edge. `writes` says that the step changes something outside, `may_repeat` that doing so twice is harmless. `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so
-    that its function may be called on the spot.
+    `ins` lists the in-ports with the out-ports that lead to them, in edge order; `targets` the nodes that each out-port leads
+    to, once per edge. `writes` says that the step changes something outside, `may_repeat` that doing so twice is harmless.
+    `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so that its function
+    may be called on the spot.
     """
 
     index: int
@@ -39,7 +40,6 @@ class PlanNode:
     node: Node
     spec: StepSpec | None
     ins: tuple[tuple[str, tuple[Source, ...]], ...] = ()
-    outs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     targets: tuple[tuple[str, int], ...] = ()
     in_degree: int = 0
     has_effect: bool = False
@@ -52,7 +52,7 @@ class PlanNode:
 
     @property
     def fields(self) -> FieldPlan:
-        """What stands under `with`, compiled when it is first needed; raises `BadInput` or `ExpressionError` when it cannot be."""
+        """What stands under `with`, compiled when first needed; raises `BadInput` or `ExpressionError` when it cannot be."""
         if self._fields is None:
             assert self.spec is not None
             self._fields = plan_fields(self.spec, self.node.fields)
@@ -186,10 +186,6 @@ def compile_plan(document: Document, catalog: Catalog) -> Plan:
     for node in nodes:
         node.ins = tuple((port, tuple(sources)) for port, sources in ins[node.index].items())
         node.targets = tuple(targets[node.index])
-        outs: dict[str, list[int]] = {}
-        for port, target_index in node.targets:
-            outs.setdefault(port, []).append(target_index)
-        node.outs = {port: tuple(found) for port, found in outs.items()}
     plan.order = _in_order(plan)
     return plan
 

@@ -15,7 +15,7 @@ Chance = Callable[[], float]
 
 def pause_before(policy: RetryPolicy, attempt: int, chance: Chance = random.random) -> timedelta:
     """
-    Return how long to wait after try number `attempt` failed: between nothing and first · factor^(attempt-1), at most `longest`.
+    Return how long to wait after try number `attempt` failed: from nothing to first · factor^(attempt-1), at most `longest`.
 
     Full jitter, after M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
     """
@@ -39,7 +39,8 @@ def next_try(
     Return when to try again, None when that cannot help or is no longer allowed.
 
     The first try counts among `attempts`. A `retry_after` on the error is waited for even where it is longer than the policy's
-    own longest pause; it is the next try's earliest moment. A try that would begin later than `total` after the first is not made.
+    own longest pause; it is the next try's earliest moment. A try that would begin later than `total` after the first one
+    is not made.
     """
     if policy is None or not error.retryable or attempt >= policy.attempts:
         return None

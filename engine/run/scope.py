@@ -88,7 +88,7 @@ class NodesScope(Lazy):
 
 
 class NodeScope(Lazy):
-    """`nodes.<id>`: `item`, the one the current item came from; `items`, all that left it; `ports.<port>`, those of one port."""
+    """`nodes.<id>`: `item`, the one the current item came from; `items`, all that left it; `ports.<port>`, by port."""
 
     __slots__ = ("_node", "_view")
 

@@ -1,0 +1,487 @@
+"""
+The worker: takes runs, carries them to their end, and takes up again what an earlier life of the program left open.
+
+A run that is submitted starts at once, without a trip to the database: its record is the first line of what the journal writes
+next. `barrier` of the journal tells when it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from engine.clock import Clock
+from engine.errors import Conflict, NotFound, StepCrashed, TimedOut, TreadleError
+from engine.events.bus import EventBus
+from engine.events.types import RunFinished, RunQueued, RunStarted
+from engine.ids import NodeId, RunId, VersionId
+from engine.model.items import Batch
+from engine.model.run import Fact, FactKind, Run, RunStatus
+from engine.model.workflow import Document
+from engine.protocols import Firing, Store, UnitOfWork
+from engine.steps.catalog import Catalog
+from engine.steps.contract import Files, Http, Response
+
+from .disk import reach_disk
+from .env import RunEnv, Unlock
+from .executor import execute
+from .folders import Folders
+from .payloads import decode_batch, encode_batch
+from .planner import Plan, PlanCache
+from .queue import RunQueue
+from .resume import Ending, Restored
+
+log = logging.getLogger(__name__)
+
+Decision = Literal["retry", "skip"]
+REMEMBERED: Final = 1_000
+PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One run in this worker's hands: waiting for a slot or going."""
+
+    run: Run
+    plan: Plan
+    done: asyncio.Future[Run]
+    items: Batch = field(default_factory=list)
+    is_stored: bool = False
+    decision: Decision | None = None
+    asks: Mapping[str, Any] | None = None
+    task: asyncio.Task[None] | None = None
+    reason: Literal["cancel", "stop", "lost"] | None = None
+    response: Response | None = None
+    answer: asyncio.Future[Response | None] | None = None
+
+    @property
+    def key(self) -> str:
+        """What the workflow's own limit counts by."""
+        return self.run.workflow_id or f"document {self.run.version_id}"
+
+
+class Worker:
+    """
+    Runs runs, `slots` at a time, each workflow within its `settings.concurrency`.
+
+    `submit`, `wait`, `response` and `cancel` are called on the event loop. `start` takes up what is open in the store, `stop`
+    lets steps that are at work come to their end for `grace`, and leaves runs that are not over to the next start.
+    """
+
+    interval = timedelta(seconds=15)
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        clock: Clock,
+        bus: EventBus,
+        *,
+        files: Files,
+        http: Http,
+        folders: Folders,
+        slots: int = 1_000,
+        unlock: Unlock | None = None,
+        grace: timedelta = timedelta(seconds=5),
+        proves_batches: bool = False,
+    ) -> None:
+        self.store, self.clock, self.bus = store, clock, bus
+        self.plans = PlanCache(catalog)
+        self.env = RunEnv(
+            clock=clock,
+            http=http,
+            files=files,
+            folders=folders,
+            bus=bus,
+            unlock=unlock,
+            respond=self._respond,
+            proves_batches=proves_batches,
+        )
+        self._grace = grace
+        self._queue: RunQueue[_Flight] = RunQueue(slots)
+        self._flights: dict[RunId, _Flight] = {}
+        self._recent: OrderedDict[RunId, Run] = OrderedDict()
+        self._poller: asyncio.Task[None] | None = None
+        self._is_running = False
+
+    # — start and stop —
+
+    async def start(self, *, resume: bool = True) -> None:
+        """Begin to work; with `resume`, runs that an earlier life left open go on from their last finished step."""
+        if self._is_running:
+            return
+        self._is_running = True
+        self.env.is_stopping = False
+        self.env.journal = self.store.journal
+        if hasattr(self.store.journal, "lost"):
+            self.store.journal.lost = self._on_lost
+        if resume:
+            await self.run_once(interrupted=True)
+            self._poller = asyncio.create_task(self._poll(), name="worker poll")
+
+    async def stop(self) -> None:
+        """Start nothing more, let steps at work come to their end for a while, and return when it is really over."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        self.env.is_stopping = True
+        if self._poller is not None:
+            self._poller.cancel()
+            self._poller = None
+        for task in tuple(self.env.pausing):
+            task.cancel()
+        going = {flight.task: flight for flight in self._flights.values() if flight.task is not None}
+        if going:
+            _, late = await asyncio.wait(going, timeout=self._grace.total_seconds())
+            for task in late:
+                going[task].reason = going[task].reason or "stop"
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for flight in list(self._flights.values()):
+            if not flight.done.done():
+                flight.done.set_result(flight.run)
+        self._flights.clear()
+        await reach_disk(self.store.journal)
+
+    async def run_once(self, *, interrupted: bool = False) -> int:
+        """
+        Take what is queued in the store and not in hand yet; return how many runs that were.
+
+        With `interrupted`, runs that stand as running are taken over too: their worker is gone.
+        """
+        wanted = {RunStatus.QUEUED, RunStatus.RUNNING} if interrupted else {RunStatus.QUEUED}
+        found = await self.store.read(lambda work: self._find_open(work, wanted))
+        taken = 0
+        for run, document in found:
+            if run.id in self._flights or not self._is_running:
+                continue
+            taken += 1
+            try:
+                if document is None:
+                    raise NotFound("version", run.version_id, hint="Its workflow was deleted. Start it anew.")
+                flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
+            except TreadleError as error:
+                await self._fail_stored(run, error)
+                continue
+            self._enqueue(flight)
+        return taken
+
+    def _find_open(self, work: UnitOfWork, wanted: set[RunStatus]) -> list[tuple[Run, Document | None]]:
+        documents: dict[VersionId, Document | None] = {}
+        found = []
+        for run in work.runs.list_open():
+            if run.status not in wanted or run.id in self._flights:
+                continue
+            if run.version_id not in documents or run.is_test:
+                try:
+                    documents[run.version_id] = work.runs.get_document(run.id)
+                except NotFound:
+                    documents[run.version_id] = None
+            found.append((run, documents[run.version_id]))
+        return found
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self.interval.total_seconds())
+            try:
+                await self.run_once()
+            except TreadleError:
+                log.exception("looking for queued runs failed")
+
+    # — taking runs —
+
+    def submit(
+        self,
+        run: Run,
+        document: Document,
+        items: Batch | None = None,
+        *,
+        payload: bytes | None = None,
+        firing: Firing | None = None,
+        keeps_document: bool | None = None,
+    ) -> Run:
+        """
+        Start a run, or let it wait for a slot; returns it as it now stands.
+
+        `run` names id, workflow, version and trigger; the start node is found where it names none. `items` is the batch of the
+        start node (None: the sample of a manual trigger, else one empty item), `payload` the same batch where it is encoded
+        already. `firing` is stored with the run in one transaction. `keeps_document` says that the text stands with the run
+        because no stored version has it (default: a test, or a run without a workflow).
+        It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` or `NotFound` for a plan that cannot be.
+        """
+        if not self._is_running:
+            raise Conflict("Treadle is stopping and starts no more runs.", hint="Try again in a moment.")
+        plan = self.plans.get(run.version_id, document)
+        start = plan.choose_start(run.start_node)
+        if items is None:
+            items = decode_batch(payload) if payload is not None else _sample(plan, start)
+        if payload is None:
+            payload = encode_batch(items)
+        flight = self._flight(replace(run, start_node=start, status=RunStatus.QUEUED), plan, items=items)
+        keeps = keeps_document if keeps_document is not None else run.is_test or run.workflow_id is None
+        kept = document if keeps else None
+        may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
+        if may_start:
+            flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=self.clock.now())
+        self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
+        if may_start:
+            self._begin(flight)
+        elif self.bus.is_heard:
+            queued = RunQueued(
+                at=self.clock.now(),
+                run_id=run.id,
+                workflow_id=run.workflow_id,
+                workflow_name=run.workflow_name,
+                is_test=run.is_test,
+            )
+            self.bus.publish((queued,))
+        return flight.run
+
+    def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> _Flight:
+        done = asyncio.get_running_loop().create_future()
+        flight = _Flight(run, plan, done, items if items is not None else [], is_stored)
+        self._flights[run.id] = flight
+        return flight
+
+    def _enqueue(self, flight: _Flight) -> None:
+        if self._queue.offer(flight, key=flight.key, limit=flight.plan.document.settings.concurrency):
+            self._begin(flight)
+
+    def _begin(self, flight: _Flight) -> None:
+        flight.task = asyncio.create_task(self._carry(flight), name=flight.run.id)
+
+    async def _fail_stored(self, run: Run, error: TreadleError) -> None:
+        claimed = await self.store.write(lambda work: work.runs.claim(run.id, now=self.clock.now()))
+        if claimed is not None:
+            self.store.journal.finish(self._ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict())))
+
+    # — asking about runs —
+
+    @property
+    def running(self) -> int:
+        """How many runs are going."""
+        return self._queue.running
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for a slot."""
+        return self._queue.waiting
+
+    def find_running(self, run_id: RunId) -> Run | None:
+        """Return a run that is in this worker's hands."""
+        flight = self._flights.get(run_id)
+        return flight.run if flight else None
+
+    async def wait(self, run_id: RunId, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - work goes on
+        """
+        Return the run once it is over or parked, or as it stands when the time is up.
+
+        What a finished run says here is on disk. Raises `NotFound`.
+        """
+        flight = self._flights.get(run_id)
+        if flight is None:
+            if (recent := self._recent.get(run_id)) is not None:
+                return recent
+            return await self.store.read(lambda work: work.runs.get(run_id))
+        await asyncio.wait((flight.done,), timeout=timeout.total_seconds() if timeout is not None else None)
+        return flight.done.result() if flight.done.done() else flight.run
+
+    async def response(self, run_id: RunId) -> Response | None:
+        """Return what the run answers to its caller, None when it ends without an answer; what it shows is on disk."""
+        flight = self._flights.get(run_id)
+        if flight is None:
+            return None
+        if flight.response is not None:
+            return flight.response
+        if flight.answer is None:
+            flight.answer = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(flight.answer)
+
+    async def cancel(self, run_id: RunId) -> Run:
+        """
+        End a run: a queued or parked one at once, a running one as soon as its steps let go; returns it as it then is.
+
+        A run that is over stays as it is. Raises `NotFound`.
+        """
+        flight = self._flights.get(run_id)
+        if flight is not None and flight.task is None and self._queue.remove(flight, key=flight.key):
+            if flight.is_stored:
+                del self._flights[run_id]
+                return await self._cancel_stored(run_id)
+            flight.run = self._ended(flight.run, Ending(status=RunStatus.CANCELLED))
+            self.store.journal.finish(flight.run)
+            await reach_disk(self.store.journal)
+            self._announce(flight)
+            return flight.run
+        if flight is not None and flight.task is not None:
+            if flight.reason is None:
+                flight.reason = "cancel"
+                flight.task.cancel()
+            return await asyncio.shield(flight.done)
+        return await self._cancel_stored(run_id)
+
+    async def _cancel_stored(self, run_id: RunId) -> Run:
+        run = await self.store.write(lambda work: work.runs.request_cancel(run_id))
+        if run.status is RunStatus.CANCELLED and self.bus.is_heard:
+            self._tell_finished(run)
+        return run
+
+    async def decide(self, run_id: RunId, decision: Decision) -> Run:
+        """
+        Answer a run that needs a decision: do the uncertain step again (`retry`) or leave it out (`skip`); the run goes on.
+
+        Raises `NotFound`, and `Conflict` when the run does not ask anything.
+        """
+        run, document = await self.store.read(lambda work: (work.runs.get(run_id), work.runs.get_document(run_id)))
+        if run.status is not RunStatus.NEEDS_DECISION or run_id in self._flights:
+            raise Conflict(f"The run {run_id} does not wait for a decision; it is {run.status.value}.")
+        flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
+        flight.decision, flight.asks = decision, run.error
+        self._enqueue(flight)
+        return flight.run
+
+    # — carrying a run —
+
+    async def _carry(self, flight: _Flight) -> None:
+        try:
+            ending = await self._run(flight)
+        except asyncio.CancelledError:
+            ending = None if flight.reason != "cancel" else Ending(status=RunStatus.CANCELLED)
+        except Exception as error:
+            log.exception("a run broke", extra={"run_id": flight.run.id})
+            crashed = StepCrashed(f"The engine broke: {type(error).__name__}: {error}.", hint="This is a bug in Treadle.")
+            ending = Ending(status=RunStatus.FAILED, error=crashed.as_dict())
+        try:
+            if ending is not None and ending.status is not RunStatus.RUNNING and flight.reason != "lost":
+                flight.run = self._ended(flight.run, ending)
+                self.store.journal.finish(flight.run)
+                await asyncio.shield(asyncio.ensure_future(reach_disk(self.store.journal)))
+        finally:
+            self._announce(flight)
+            for other in self._queue.done(flight.key):
+                if self._is_running:
+                    self._begin(other)
+
+    async def _run(self, flight: _Flight) -> Ending | None:
+        restored = None
+        if flight.is_stored:
+            restored = await self._load(flight)
+            if restored is None:
+                return None
+            if flight.run.cancel_requested:
+                return Ending(status=RunStatus.CANCELLED)
+        elif flight.run.status is RunStatus.QUEUED:
+            flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=self.clock.now())
+            self.store.journal.start(flight.run)
+        if self.bus.is_heard:
+            started = RunStarted(at=self.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id)
+            self.bus.publish((started,))
+        limit = flight.plan.document.settings.timeout
+        if limit is None:
+            return await execute(flight.run, flight.plan, self.env, items=flight.items, restored=restored)
+        gone = self.clock.now() - (flight.run.started_at or self.clock.now())
+        try:
+            async with asyncio.timeout(max(0.0, (limit - gone).total_seconds())) as waiting:
+                return await execute(flight.run, flight.plan, self.env, items=flight.items, restored=restored)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            error = TimedOut(
+                f"The run took longer than {limit.total_seconds():g} s, which is all its workflow allows.",
+                hint="Allow more under “Settings”, or make it do less at a time.",
+            )
+            return Ending(status=RunStatus.FAILED, error=error.as_dict())
+
+    async def _load(self, flight: _Flight) -> Restored | None:
+        """Take a stored run over and read its journal; None when it is over by now."""
+        run_id = flight.run.id
+        claimed = await self.store.write(lambda work: work.runs.claim(run_id, now=self.clock.now()))
+        if claimed is None:
+            flight.run = await self.store.read(lambda work: work.runs.get(run_id))
+            return None
+        flight.run = replace(claimed, error=None)
+        payload, facts = await self.store.read(
+            lambda work: (work.runs.get_input(run_id), work.runs.facts(run_id, with_payload=True))
+        )
+        flight.items = decode_batch(payload)
+        if flight.run.start_node is None:
+            flight.run = replace(flight.run, start_node=flight.plan.choose_start())
+        if flight.decision is not None:
+            facts = [*facts, self._decided(flight, facts)]
+        return Restored(facts)
+
+    def _decided(self, flight: _Flight, facts: list[Fact]) -> Fact:
+        begun = {fact.node: fact for fact in facts if fact.kind is FactKind.STEP_STARTED}
+        where: Mapping[str, Any] = (flight.asks or {}).get("where", {})
+        node = NodeId(str(where.get("node") or next(iter(begun), "")))
+        fact = Fact(
+            run_id=flight.run.id,
+            seq=facts[-1].seq + 1 if facts else 0,
+            kind=FactKind.STEP_DECIDED,
+            node=node,
+            at=self.clock.now(),
+            attempt=begun[node].attempt if node in begun else 1,
+            summary={"decision": flight.decision},
+        )
+        self.store.journal.append(fact, epoch=flight.run.epoch)
+        return fact
+
+    def _ended(self, run: Run, ending: Ending) -> Run:
+        over = None if ending.status in PARKED else self.clock.now()
+        return replace(run, status=ending.status, error=ending.error, finished_at=over)
+
+    def _announce(self, flight: _Flight) -> None:
+        self._flights.pop(flight.run.id, None)
+        if flight.run.status.is_final:
+            self._recent[flight.run.id] = flight.run
+            if len(self._recent) > REMEMBERED:
+                self._recent.popitem(last=False)
+        if flight.answer is not None and not flight.answer.done():
+            flight.answer.set_result(flight.response)
+        if not flight.done.done():
+            flight.done.set_result(flight.run)
+        if self.bus.is_heard and flight.run.status is not RunStatus.RUNNING:
+            self._tell_finished(flight.run)
+
+    def _tell_finished(self, run: Run) -> None:
+        finished = RunFinished(
+            at=self.clock.now(),
+            run_id=run.id,
+            workflow_id=run.workflow_id,
+            workflow_name=run.workflow_name,
+            status=run.status.value,
+            error=run.error,
+        )
+        self.bus.publish((finished,))
+
+    def _respond(self, run_id: RunId, response: Response) -> None:
+        flight = self._flights.get(run_id)
+        if flight is not None and flight.response is None:
+            flight.response = response
+            if flight.answer is not None and not flight.answer.done():
+                flight.answer.set_result(response)
+
+    def _on_lost(self, run_ids: tuple[RunId, ...]) -> None:
+        """Let go of runs that are somebody else's by now; what they would still write is refused by the store."""
+        for run_id in run_ids:
+            flight = self._flights.get(run_id)
+            if flight is not None and flight.task is not None:
+                log.warning("another worker has this run, or it was ended elsewhere", extra={"run_id": run_id})
+                flight.reason = "lost"
+                flight.task.cancel()
+
+
+def _sample(plan: Plan, start: NodeId | None) -> Batch:
+    """Return the items a run starts with when nobody gives any: the trigger's sample, else one empty item."""
+    sample = plan.node(start).node.fields.get("sample") if start is not None else None
+    if isinstance(sample, dict):
+        return [sample]
+    if isinstance(sample, list) and all(isinstance(item, dict) for item in sample):
+        return list(sample)
+    return [{}]
