@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from engine.steps.builtin.files import FILES
 from engine.steps.builtin.flow import FLOW
+from engine.steps.builtin.format import format_
 from engine.steps.builtin.join import JOIN
+from engine.steps.builtin.parse import parse
 from engine.steps.builtin.select import SELECT
 from engine.steps.builtin.shape import SHAPE
 from engine.steps.builtin.summarize import summarize
@@ -13,4 +16,4 @@ from engine.steps.spec import StepSpec
 
 def builtin_steps() -> list[StepSpec]:
     """Return the steps of Treadle itself, in the order a palette shows them."""
-    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize]
+    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES]
