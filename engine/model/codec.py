@@ -47,7 +47,7 @@ class Parsed:
 
     def locate(self, path: Path) -> Position | None:
         """Return line and column of a path, or of the nearest thing around it."""
-        return locate(Tree(positions=dict(self.positions)), path) if self.positions else None
+        return locate(self.positions, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

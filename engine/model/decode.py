@@ -310,18 +310,17 @@ class _Decoder:
         return found
 
     def problem(self, code: str, text: str, path: Path, *, hint: str | None = None, at_key: bool = False) -> None:
-        self.tree.problems.append(problem_at(code, text, path, locate(self.tree, path, at_key=at_key), hint=hint))
+        position = (self.tree.keys.get(path) if at_key else None) or locate(self.tree.positions, path)
+        self.tree.problems.append(problem_at(code, text, path, position, hint=hint))
 
 
-def locate(tree: Tree, path: Path, *, at_key: bool = False) -> Position | None:
+def locate(positions: Mapping[Path, Position], path: Path) -> Position | None:
     """Return where a path stands, or the nearest thing around it that stands somewhere."""
-    if at_key and (found := tree.keys.get(path)):
-        return found
     while path:
-        if found := tree.positions.get(path):
+        if found := positions.get(path):
             return found
         path = path[:-1]
-    return tree.positions.get(())
+    return positions.get(())
 
 
 def kind_of(value: Any) -> str:

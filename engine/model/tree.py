@@ -62,9 +62,10 @@ def problem_at(
     *,
     hint: str | None = None,
     is_warning: bool = False,
+    node: str | None = None,
 ) -> Problem:
-    """Return a problem whose node and field follow from its path."""
-    node, name = place_of(path)
+    """Return a problem whose node and field follow from its path; `node` names the one to mark where the path does not."""
+    found, name = place_of(path)
     line, column = position or (None, None)
     return Problem(
         code=code,
@@ -73,7 +74,7 @@ def problem_at(
         line=line,
         column=column,
         path=path,
-        node=node,
+        node=found or node,
         field=name,
         severity="warning" if is_warning else "error",
     )
