@@ -11,10 +11,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from html import escape
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
-from app.web.asgi import NO_SNIFF, NO_STORE, App, Header, Message, Receive, Scope, Send, send_bytes, send_problem
+from app.api.errors import problem
+from app.web.asgi import NO_SNIFF, NO_STORE, App, Header, Message, Receive, Scope, Send, send_bytes, send_json
 from app.web.sessions import PARAMETER, Sessions
 from engine.errors import NotAllowed
 
@@ -161,12 +162,12 @@ class Gate:
         await _refuse(scope, receive, send, 401, **told)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, **told: str | None) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, **told: Any) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
     else:
-        await send_problem(send, status, **told)
+        await send_json(send, status, problem(status, **told))
 
 
 def _with_headers(send: Send) -> Send:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from nicegui import Client, background_tasks, core
-from socketio.exceptions import ConnectionRefusedError as SocketRefused
+from socketio.exceptions import ConnectionRefusedError as SocketRefused  # type: ignore[import-untyped]
 
 from app.web.sessions import Sessions
 
@@ -51,7 +51,7 @@ class SocketGuard:
         if set(handlers) != EXPECTED:
             raise RuntimeError(f"NiceGUI's socket handlers have changed: {sorted(handlers)}; the socket guard must follow")
         self._before = dict(handlers)
-        core.sio.eio.cors_allowed_origins = None  # the request's own host and nothing else
+        core.sio.eio.cors_allowed_origins = _is_own_origin
         handlers["connect"] = self._guard_connect(handlers["connect"])
         handlers["handshake"] = self._guard_handshake(handlers["handshake"])
         for name in GUARDED:
@@ -113,6 +113,11 @@ class SocketGuard:
 async def _disconnect(sid: str) -> None:
     await asyncio.sleep(0)
     await core.sio.disconnect(sid)
+
+
+def _is_own_origin(origin: str, environ: Mapping[str, Any]) -> bool:
+    host = str(environ.get("HTTP_HOST", "")).lower()
+    return origin.lower() in {f"http://{host}", f"https://{host}"}
 
 
 def _client_id(data: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine.clock import Clock
@@ -25,7 +25,16 @@ WEBHOOK = "trigger.webhook"
 SCHEDULE = "trigger.schedule"
 ANSWERS = ("at_once", "by_step", "when_done")
 
-Listener = Callable[[Sequence[TriggerState]], None]
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Everything that is switched on: the triggers, and the documents of their versions."""
+
+    triggers: Sequence[TriggerState] = ()
+    documents: Mapping[VersionId, Document] = field(default_factory=dict)
+
+
+Listener = Callable[[Active], None]
 
 
 class Activation:
@@ -34,10 +43,11 @@ class Activation:
     def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
         self._store, self._catalog, self._clock = store, catalog, clock
         self._listeners: list[Listener] = []
+        self._documents: dict[VersionId, Document] = {}
         self._reading = asyncio.Lock()
 
     def subscribe(self, listener: Listener) -> None:
-        """Hand `listener` the triggers of all active versions after each `refresh`."""
+        """Hand `listener` all that is switched on after each `refresh`."""
         self._listeners.append(listener)
 
     def switch_on(self, work: UnitOfWork, workflow: Workflow, version: Version) -> list[TriggerState]:
@@ -67,9 +77,18 @@ class Activation:
     async def refresh(self) -> None:
         """Read the active triggers and hand them to the listeners; call it after a change has been committed."""
         async with self._reading:
-            states = await self._store.read(lambda work: work.triggers.list_all())
+            active = await self._store.read(self._read)
+            self._documents = dict(active.documents)
             for listener in self._listeners:
-                listener(states)
+                listener(active)
+
+    def _read(self, work: UnitOfWork) -> Active:
+        triggers = work.triggers.list_all()
+        documents: dict[VersionId, Document] = {}
+        for version_id in {trigger.version_id for trigger in triggers}:
+            known = self._documents.get(version_id)
+            documents[version_id] = known or work.workflows.get_version(version_id).document
+        return Active(triggers, documents)
 
 
 def build_triggers(

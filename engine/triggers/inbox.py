@@ -8,37 +8,28 @@ a firing is held. What was accepted and never started, because the program ended
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from engine.clock import Clock
-from engine.errors import NotFound
-from engine.events.types import RunQueued
-from engine.ids import FiringId, NodeId, RunId, WorkflowId, new_firing_id, new_run_id
+from engine.errors import NotFound, TreadleError
+from engine.ids import FiringId, NodeId, RunId, VersionId, WorkflowId, new_firing_id, new_run_id
 from engine.model.items import Batch
 from engine.model.run import Run, RunStatus
+from engine.model.workflow import Document
 from engine.protocols import Firing, Store, TriggerState, UnitOfWork
 from engine.run.payloads import encode_batch
+from engine.run.worker import Worker
 
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 300
 AT_ONCE = 200
-"""How many waiting firings become runs in one transaction."""
+"""How many waiting firings are looked at in one go."""
 
-
-class Runner(Protocol):
-    """What the inbox asks of the worker."""
-
-    def submit(self, run: Run, *, batch: Batch | None = None, firing: Firing | None = None) -> None:
-        """
-        Take a run that is to start now.
-
-        With a `batch` the run is not in the store yet: run, firing and first facts are written in one go. Without one it is
-        queued in the store, its input too.
-        """
+REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +41,20 @@ class Accepted:
 
 
 class Inbox:
-    """Accepts firings for the triggers of this Treadle."""
+    """
+    Accepts firings for the triggers of this Treadle.
 
-    def __init__(self, store: Store, runner: Runner, clock: Clock) -> None:
-        self._store, self._runner, self._clock = store, runner, clock
+    Documents of active versions are kept at hand, so that an event needs no trip to the database before its run starts.
+    """
+
+    def __init__(self, store: Store, worker: Worker, clock: Clock) -> None:
+        self._store, self._worker, self._clock = store, worker, clock
+        self._documents: OrderedDict[VersionId, Document] = OrderedDict()
+        self._started: OrderedDict[FiringId, RunId] = OrderedDict()
+
+    def learn(self, documents: dict[VersionId, Document]) -> None:
+        """Keep the documents of the active versions at hand."""
+        self._documents = OrderedDict(documents)
 
     def start_now(self, trigger: TriggerState, items: Batch) -> RunId:
         """
@@ -63,25 +64,26 @@ class Inbox:
         """
         now = self._clock.now()
         firing = make_firing(trigger, items, now=now)
-        run = make_run(trigger, firing, now=now)
-        self._runner.submit(run, batch=items, firing=firing)
-        return run.id
+        return self._submit(make_run(trigger, firing, now=now), self._documents[trigger.version_id], items, firing)
 
-    async def accept(self, trigger: TriggerState, items: Batch, *, key: str | None = None) -> Accepted:
-        """Store an event and start its run; returns when both are on disk. An event with a known key starts nothing."""
-        now = self._clock.now()
-        firing = make_firing(trigger, items, now=now, key=key)
-        run, is_new = await self._store.write(lambda work: keep(work, trigger, firing, now=now))
-        if run is not None and is_new:
-            self._runner.submit(run)
-        return Accepted(run.id if run else None, is_new)
+    async def accept(self, trigger: TriggerState, items: Batch, *, key: str) -> Accepted:
+        """Store an event, then start its run; the firing is on disk when this returns. A known event starts nothing."""
+        firing = make_firing(trigger, items, now=self._clock.now(), key=key)
+        stored, is_new = await self._store.write(lambda work: work.firings.accept(firing))
+        if not is_new:
+            return Accepted(await self._run_of(stored), False)
+        if stored.state == "held":
+            return Accepted(None)
+        return Accepted(await self._start(trigger, stored, items))
 
-    async def accept_all(self, change: Callable[[UnitOfWork], Sequence[Run]]) -> int:
-        """Start the runs that a change has queued in its transaction; returns how many."""
-        runs = await self._store.write(change)
-        for run in runs:
-            self._runner.submit(run)
-        return len(runs)
+    async def accept_all(self, change: Callable[[UnitOfWork], Sequence[tuple[TriggerState, Firing, Batch]]]) -> int:
+        """Start the runs of firings that a change has accepted in its transaction; returns how many."""
+        accepted = await self._store.write(change)
+        count = 0
+        for trigger, firing, items in accepted:
+            if firing.state == "queued" and await self._start(trigger, firing, items) is not None:
+                count += 1
+        return count
 
     async def recover(self) -> int:
         """Turn firings that were accepted and never became a run into runs; call it once at start. Returns how many."""
@@ -93,24 +95,47 @@ class Inbox:
             lambda firing: firing.state == "held" and firing.workflow_id == workflow_id and firing.node == node
         )
 
+    async def _start(self, trigger: TriggerState, firing: Firing, items: Batch | None) -> RunId | None:
+        """Start the run of a stored firing; None when that is not possible now: it stays in the inbox for the next start."""
+        try:
+            document = self._documents.get(trigger.version_id) or await self._read_document(trigger.version_id)
+            return self._submit(make_run(trigger, firing, now=self._clock.now()), document, items, firing)
+        except TreadleError as error:
+            log.error("firing waits", extra={"firing": firing.id, "error": error.message})
+            return None
+
+    def _submit(self, run: Run, document: Document, items: Batch | None, firing: Firing) -> RunId:
+        self._worker.submit(run, document, items, payload=firing.payload, firing=firing)
+        self._started[firing.id] = run.id
+        if len(self._started) > REMEMBERED:
+            self._started.popitem(last=False)
+        return run.id
+
+    async def _run_of(self, firing: Firing) -> RunId | None:
+        """Return the run of a known firing, also when that run is only on its way to the disk."""
+        if run_id := firing.run_id or self._started.get(firing.id):
+            return run_id
+        run = await self._store.read(lambda work: work.runs.find_by_firing(firing.id))
+        return run.id if run else None
+
+    async def _read_document(self, version_id: VersionId) -> Document:
+        version = await self._store.read(lambda work: work.workflows.get_version(version_id))
+        return version.document
+
     async def _start_waiting(self, is_meant: Callable[[Firing], bool]) -> int:
-        now, count, passed = self._clock.now(), 0, set[FiringId]()
-
-        def start_some(work: UnitOfWork) -> list[Run]:
-            runs: list[Run] = []
-            for firing in work.firings.list_waiting(limit=100_000):
-                if len(runs) >= AT_ONCE:
-                    break
-                if firing.id in passed or not is_meant(firing):
-                    continue
+        count = 0
+        passed: set[FiringId] = set()
+        while True:
+            found = await self._store.read(lambda work: list(waiting_firings(work, is_meant, passed)))
+            if not found:
+                return count
+            for trigger, firing in found:
                 passed.add(firing.id)
-                if (run := queue_again(work, firing, now=now)) is not None:
-                    runs.append(run)
-            return runs
-
-        while started := await self.accept_all(start_some):
-            count += started
-        return count
+                if trigger is None:
+                    log.warning("firing without workflow", extra={"firing": firing.id})
+                elif await self._start(trigger, firing, None) is not None:
+                    count += 1
+            await self._store.journal.barrier()
 
 
 def make_firing(trigger: TriggerState, items: Batch, *, now: datetime, key: str | None = None) -> Firing:
@@ -136,48 +161,37 @@ def make_run(trigger: TriggerState, firing: Firing, *, now: datetime) -> Run:
         workflow_name=trigger.workflow_name,
         version_id=trigger.version_id,
         status=RunStatus.QUEUED,
-        trigger=trigger.kind,
+        trigger=trigger.kind.removeprefix("trigger."),
         start_node=trigger.node,
         firing_id=firing.id,
         queued_at=now,
     )
 
 
-def keep(work: UnitOfWork, trigger: TriggerState, firing: Firing, *, now: datetime) -> tuple[Run | None, bool]:
-    """
-    Store a firing and queue its run; returns the run and whether the firing is new.
+def waiting_firings(
+    work: UnitOfWork, is_meant: Callable[[Firing], bool], passed: set[FiringId]
+) -> list[tuple[TriggerState | None, Firing]]:
+    """Return some firings that wait, oldest first, each with its trigger; None where the workflow or version is gone."""
+    found: list[tuple[TriggerState | None, Firing]] = []
+    for firing in work.firings.list_waiting(limit=len(passed) + 10_000):
+        if len(found) >= AT_ONCE:
+            break
+        if firing.id not in passed and is_meant(firing):
+            found.append((_trigger_of(work, firing), firing))
+    return found
 
-    There is no run while the firing is held. Firing, run and event commit together, so a crash loses none alone.
-    """
-    stored, is_new = work.firings.accept(firing)
-    if not is_new:
-        return work.runs.find_by_firing(stored.id), False
-    if firing.state == "held":
-        return None, True
-    return _queue(work, make_run(trigger, firing, now=now), firing, now=now), True
 
-
-def queue_again(work: UnitOfWork, firing: Firing, *, now: datetime) -> Run | None:
-    """Queue the run of a firing that waited; None when its workflow is gone."""
+def _trigger_of(work: UnitOfWork, firing: Firing) -> TriggerState | None:
     try:
         workflow = work.workflows.get(firing.workflow_id)
         version = work.workflows.get_version(firing.version_id)
     except NotFound:
-        log.warning("firing without workflow", extra={"firing": firing.id})
         return None
     node = version.document.nodes.get(firing.node)
-    trigger = TriggerState(
+    return TriggerState(
         workflow_id=workflow.id,
         workflow_name=workflow.name,
         version_id=version.id,
         node=firing.node,
         kind=node.use if node else "trigger",
     )
-    return _queue(work, make_run(trigger, firing, now=now), firing, now=now)
-
-
-def _queue(work: UnitOfWork, run: Run, firing: Firing, *, now: datetime) -> Run:
-    work.runs.add(run, input=firing.payload)
-    work.firings.mark_started(firing.id, run.id)
-    work.publish(RunQueued(at=now, run_id=run.id, workflow_id=run.workflow_id, workflow_name=run.workflow_name))
-    return run

@@ -3,8 +3,8 @@ Schedules: a table of due times, one alarm for the earliest, and each slot exact
 
 The due times stand in the store, beside the trigger; firing a slot, queueing its run and moving the due time on are one
 transaction, and (trigger, due time) is unique in the inbox, so no slot fires twice, whatever stops in between. What passed
-while nothing ran is made up for as `missed` says. APScheduler is the clock that wakes us: one job at the earliest due time, and one
-each minute that notices a machine that slept or a clock that was set.
+while nothing ran is made up for as `missed` says. APScheduler is the clock that wakes us: one job at the earliest due time,
+and one each minute that notices a machine that slept or a clock that was set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,10 +23,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from engine.clock import Clock
 from engine.errors import NotFound, TreadleError
 from engine.ids import NodeId, WorkflowId
-from engine.model.run import Run
-from engine.protocols import TriggerState, UnitOfWork
-from engine.triggers.activation import SCHEDULE
-from engine.triggers.inbox import Inbox, keep, make_firing
+from engine.model.items import Batch
+from engine.protocols import Firing, TriggerState, UnitOfWork
+from engine.triggers.activation import SCHEDULE, Active
+from engine.triggers.inbox import Inbox, make_firing
 from engine.triggers.timetable import Every, Missed, Timetable, parse_timetable
 
 log = logging.getLogger(__name__)
@@ -119,10 +119,10 @@ class Schedules:
             heapq.heappop(self._heap)
         return None
 
-    def load(self, triggers: Iterable[TriggerState]) -> None:
-        """Make these the schedules; triggers of other kinds are passed over. Subscribe this to the activation."""
+    def load(self, active: Active) -> None:
+        """Make the schedules among these the ones that fire. Subscribe this to the activation."""
         entries: dict[Key, Entry] = {}
-        for trigger in triggers:
+        for trigger in active.triggers:
             if trigger.kind != SCHEDULE or trigger.next_due is None:
                 continue
             try:
@@ -204,24 +204,22 @@ class Schedules:
         now = self._clock.now()
         owed = [(entry, slots_due(entry.table, entry.due, now)) for entry in entries]
 
-        def fire(work: UnitOfWork) -> list[Run]:
-            runs: list[Run] = []
+        def fire(work: UnitOfWork) -> list[tuple[TriggerState, Firing, Batch]]:
+            fired: list[tuple[TriggerState, Firing, Batch]] = []
             for entry, slots in owed:
-                trigger = entry.trigger
                 try:
-                    trigger = work.triggers.get(trigger.workflow_id, trigger.node)
+                    trigger = work.triggers.get(entry.trigger.workflow_id, entry.trigger.node)
                 except NotFound:
                     continue  # switched off a moment ago
                 if trigger.next_due != entry.due:
                     continue  # another version took over, with due times of its own
                 for due in slots.fire:
-                    item = {"due": entry.table.local(due), "fired": entry.table.local(now)}
-                    firing = make_firing(trigger, [item], now=now, key=slot_key(due))
-                    run, is_new = keep(work, trigger, firing, now=now)
-                    if run is not None and is_new:
-                        runs.append(run)
+                    items: Batch = [{"due": entry.table.local(due), "fired": entry.table.local(now)}]
+                    firing, is_new = work.firings.accept(make_firing(trigger, items, now=now, key=slot_key(due)))
+                    if is_new:
+                        fired.append((trigger, firing, items))
                 work.triggers.set_next_due(trigger.workflow_id, trigger.node, slots.following)
-            return runs
+            return fired
 
         count = await self._inbox.accept_all(fire)
         for entry, slots in owed:

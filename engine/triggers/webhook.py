@@ -9,16 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from engine.clock import Clock
 from engine.errors import NotAllowed, TreadleError
-from engine.ids import NodeId, RunId, WorkflowId
+from engine.ids import NodeId, RunId, WorkflowId, new_firing_id
 from engine.model.items import Item
 from engine.model.run import Run, RunStatus
 from engine.protocols import Store, TriggerState
-from engine.steps.contract import Response
-from engine.triggers.activation import WEBHOOK
+from engine.triggers.activation import WEBHOOK, Active
 from engine.triggers.inbox import Inbox
 from engine.triggers.routes import Match, OtherMethods, RouteTable
 from engine.triggers.sign import Sign, parse_sign
@@ -29,16 +28,6 @@ SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token", "x-csrf-token"}
 )
 HIDDEN = "***"
-
-
-class Answers(Protocol):
-    """What webhooks ask of the worker."""
-
-    async def wait(self, run_id: RunId, timeout: float | None = None) -> Run:
-        """Return the run once it is over and that is on disk; raises `TimedOut`."""
-
-    async def response(self, run_id: RunId) -> Response | None:
-        """Return the answer that `flow.respond` gives, once it is on disk; None when the run ended without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +76,9 @@ class Webhooks:
     def __len__(self) -> int:
         return self._table.count
 
-    def load(self, triggers: Iterable[TriggerState]) -> None:
-        """Make these the webhooks; triggers of other kinds are passed over. Subscribe this to the activation."""
-        webhooks = [trigger for trigger in triggers if trigger.kind == WEBHOOK]
+    def load(self, active: Active) -> None:
+        """Make the webhooks among these the ones that are answered. Subscribe this to the activation."""
+        webhooks = [trigger for trigger in active.triggers if trigger.kind == WEBHOOK]
         self._known = {(trigger.workflow_id, trigger.node): _read(trigger) for trigger in webhooks}
         self._table = RouteTable(webhooks)
 
@@ -120,7 +109,7 @@ class Webhooks:
         """
         if key is None and not hook.trigger.is_paused:
             return Started(self._inbox.start_now(hook.trigger, [item]), True)
-        accepted = await self._inbox.accept(hook.trigger, [item], key=key)
+        accepted = await self._inbox.accept(hook.trigger, [item], key=key or new_firing_id(self._clock.now()))
         return Started(accepted.run_id, accepted.is_new)
 
     async def committed(self) -> None:
