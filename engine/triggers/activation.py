@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine.clock import Clock
-from engine.errors import BadInput, BadRequest, InvalidDocument
+from engine.errors import BadInput, BadRequest, InvalidDocument, NotFound
 from engine.ids import VersionId, WorkflowId
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Node, Version, Workflow
@@ -45,6 +45,7 @@ class Activation:
         self._listeners: list[Listener] = []
         self._documents: dict[VersionId, Document] = {}
         self._reading = asyncio.Lock()
+        self._documents: dict[VersionId, Document] = {}
 
     def subscribe(self, listener: Listener) -> None:
         """Hand `listener` all that is switched on after each `refresh`."""
@@ -74,21 +75,25 @@ class Activation:
         """Take the workflow's triggers away; part of the caller's transaction. Harmless when there are none."""
         work.triggers.replace(workflow_id, [])
 
+    def document(self, version_id: VersionId) -> Document:
+        """Return the document of an active version as of the last `refresh`; raises `NotFound`."""
+        if (document := self._documents.get(version_id)) is None:
+            raise NotFound("active version", version_id)
+        return document
+
     async def refresh(self) -> None:
         """Read the active triggers and hand them to the listeners; call it after a change has been committed."""
         async with self._reading:
-            active = await self._store.read(self._read)
-            self._documents = dict(active.documents)
+            states, self._documents = await self._store.read(self._read)
             for listener in self._listeners:
-                listener(active)
+                listener(states)
 
-    def _read(self, work: UnitOfWork) -> Active:
-        triggers = work.triggers.list_all()
-        documents: dict[VersionId, Document] = {}
-        for version_id in {trigger.version_id for trigger in triggers}:
-            known = self._documents.get(version_id)
-            documents[version_id] = known or work.workflows.get_version(version_id).document
-        return Active(triggers, documents)
+    def _read(self, work: UnitOfWork) -> tuple[list[TriggerState], dict[VersionId, Document]]:
+        states = work.triggers.list_all()
+        versions = {state.version_id for state in states}
+        return states, {
+            version: self._documents.get(version) or work.workflows.get_version(version).document for version in versions
+        }
 
 
 def build_triggers(
