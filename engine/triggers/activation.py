@@ -45,7 +45,6 @@ class Activation:
         self._listeners: list[Listener] = []
         self._documents: dict[VersionId, Document] = {}
         self._reading = asyncio.Lock()
-        self._documents: dict[VersionId, Document] = {}
 
     def subscribe(self, listener: Listener) -> None:
         """Hand `listener` all that is switched on after each `refresh`."""
@@ -75,25 +74,19 @@ class Activation:
         """Take the workflow's triggers away; part of the caller's transaction. Harmless when there are none."""
         work.triggers.replace(workflow_id, [])
 
-    def document(self, version_id: VersionId) -> Document:
-        """Return the document of an active version as of the last `refresh`; raises `NotFound`."""
-        if (document := self._documents.get(version_id)) is None:
-            raise NotFound("active version", version_id)
-        return document
-
     async def refresh(self) -> None:
         """Read the active triggers and hand them to the listeners; call it after a change has been committed."""
         async with self._reading:
-            states, self._documents = await self._store.read(self._read)
+            active = await self._store.read(self._read)
+            self._documents = dict(active.documents)
             for listener in self._listeners:
-                listener(states)
+                listener(active)
 
-    def _read(self, work: UnitOfWork) -> tuple[list[TriggerState], dict[VersionId, Document]]:
+    def _read(self, work: UnitOfWork) -> Active:
         states = work.triggers.list_all()
+        known = self._documents
         versions = {state.version_id for state in states}
-        return states, {
-            version: self._documents.get(version) or work.workflows.get_version(version).document for version in versions
-        }
+        return Active(states, {key: known.get(key) or work.workflows.get_version(key).document for key in versions})
 
 
 def build_triggers(
