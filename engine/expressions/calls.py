@@ -103,44 +103,34 @@ def _flat(call: Call, function: Function, arguments: list[Run]) -> Run:
 
 def _metered(call: Call, function: Function, arguments: list[Run]) -> Run:
     at, work, wants_meter, wants_scope = call.at, function.call, function.wants_meter, function.wants_scope
-    is_picking = function.is_picking
+    each = 8 if function.is_picking else 16
 
     def evaluate(frame: Any) -> Any:
         meter: Meter = frame[METER]
         try:
             values = [argument(frame) for argument in arguments]
-            _charge_reading(meter, values)
+            for value in values:
+                kind = type(value)
+                if kind is list or kind is dict:
+                    if len(value) > 16:
+                        meter.charge(len(value) >> 1)
+                elif kind is str and len(value) > 128:
+                    meter.charge(len(value) >> 7)
             if wants_meter:
                 value = work(meter, *values)
             elif wants_scope:
                 value = work(frame, *values)
             else:
                 value = work(*values)
-            _charge_building(meter, value, is_picking)
+            kind = type(value)
+            if kind is list:
+                meter.take(56 + len(value) * each)
+            elif kind is str:
+                meter.take_text(len(value), not value.isascii())
+            elif kind is dict:
+                meter.take(240 + 100 * len(value))
             return value
         except ExpressionError as error:
             raise error.located(at) from None
 
     return evaluate
-
-
-def _charge_reading(meter: Meter, values: list[Any]) -> None:
-    """Count the walk through the arguments."""
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            if len(value) > 128:
-                meter.charge(len(value) >> 7)
-        elif kind is list or kind is dict:
-            meter.charge(len(value) >> 1)
-
-
-def _charge_building(meter: Meter, value: Any, is_picking: bool) -> None:
-    """Count the result; what lies inside a list has been counted where it was made."""
-    kind = type(value)
-    if kind is str:
-        meter.take_text(len(value), not value.isascii())
-    elif kind is list:
-        meter.take_list(len(value), 8 if is_picking else 16)
-    elif kind is dict:
-        meter.take(240 + 100 * len(value))

@@ -11,13 +11,16 @@ from engine.errors import TreadleError
 from .analysis import SCOPE_NAMES, analyse
 from .budget import DEFAULT, METER, SCOPE, Budget, Meter
 from .errors import ExpressionError, ExpressionProblem, Position
-from .evaluate import Run, build
+from .evaluate import build
 from .operators import NeedsMeter
 from .parser import parse
+from .reading import Run
 from .syntax import Literal, Member, Name, Syntax
-from .values import SCALARS, Lazy, check_number, check_result
+from .values import NUMBERS, SCALARS, Lazy, check_number, check_result
 
 _SAFE_NUMBER = 9e18
+_SIMPLE = SCALARS | NUMBERS
+_PICKED = _SIMPLE | {list, dict}
 
 
 class Expression:
@@ -125,9 +128,12 @@ class Expression:
 
         The budget holds for each item. Raises the first error; `error.where["index"]` is the place of its item in `items`.
         """
-        results: list[Any] = []
+        frame = dict(scope or {})
+        if self._is_plain and (results := self._each_at_once(items, frame, start)) is not None:
+            return results
+        results = []
         try:
-            self._fill(results, items, dict(scope or {}), budget, start)
+            self._each_checked(results, items, frame, budget, start)
         except ExpressionError as error:
             error.where = {**error.where, "index": len(results)}
             error.within(self._text)
@@ -139,16 +145,32 @@ class Expression:
             raise found from error
         return results
 
-    def _fill(
+    def _each_at_once(self, items: Sequence[object], frame: dict[str, Any], start: int) -> list[Any] | None:
+        """Return all values when every item goes the short way, None when one of them needs a closer look."""
+        run = self._run
+        try:
+            if "index" in self._analysis.names:
+                results = [run(frame) for frame["index"], frame["item"] in enumerate(items, start)]
+            else:
+                results = [run(frame) for frame["item"] in items]
+            kinds = set(map(type, results))
+            if not kinds <= _SIMPLE and not (kinds <= _PICKED and not self._is_building):
+                return None
+            if (int in kinds or float in kinds) and not all(
+                -_SAFE_NUMBER < value < _SAFE_NUMBER for value in results if type(value) is float or type(value) is int
+            ):
+                return None
+        except Exception:  # the slow way does it again (nothing has been changed) and says which item it was
+            return None
+        return results
+
+    def _each_checked(
         self, results: list[Any], items: Sequence[object], scope: dict[str, Any], budget: Budget | None, start: int
     ) -> None:
         run, add = self._run, results.append
-        if self._is_plain:
-            frame: dict[str, Any] = scope
-        else:
-            scope.setdefault("item", None)
-            scope.setdefault("index", None)
-            frame = self._frame(scope, budget)
+        scope.setdefault("item", None)
+        scope.setdefault("index", None)
+        frame = scope if self._is_plain else self._frame(scope, budget)
         meter: Meter | None = frame.get(METER)
         is_building = self._is_building
         for frame["index"], frame["item"] in enumerate(items, start):
@@ -169,10 +191,8 @@ class Expression:
     def _frame(self, scope: Mapping[str, Any], budget: Budget | None) -> dict[str, Any]:
         frame: dict[str, Any] = {}
         for name in self._names:
-            try:
+            if name in scope:
                 frame[name] = scope[name]
-            except KeyError:
-                continue
         frame[SCOPE] = scope
         if budget is None:
             items = frame.get("items")

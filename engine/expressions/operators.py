@@ -73,7 +73,7 @@ def cannot(verb: str, joint: str, left: object, right: object) -> ExpressionErro
     elif str in kinds and any(isinstance(side, date) for side in (left, right)):
         hint = "use date(…) to read a date from text"
     elif str in kinds and any(isinstance(side, timedelta) for side in (left, right)):
-        hint = "use date(…) or duration(…) to read the text first"
+        hint = "use date(…) to read the text first, or text(…) to write the duration"
     elif any(isinstance(side, list) for side in (left, right)):
         hint = "use map(…) to work on each value of a list, or sum(…) to add them up"
     elif bool in kinds:

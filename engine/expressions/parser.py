@@ -162,6 +162,8 @@ class _Parser:
         return tree
 
     def primary(self) -> Syntax:
+        if self.at_end():
+            raise self.unexpected("expected a value")
         token = self.advance()
         if token.kind in ("number", "text"):
             return Literal(token.at, token.value)
@@ -195,9 +197,10 @@ class _Parser:
                 self.advance()
                 if self.is_sign("[") and token.value == "?.":
                     continue
-                name = self.advance()
-                if name.kind != "name":
-                    self.place -= 1
+                name = self.token
+                if name.kind == "name":
+                    self.advance()
+                else:
                     raise self.unexpected('expected the name of a field; write ["…"] for a name with other letters')
                 word = str(name.value)
                 if self.is_sign("("):
@@ -269,6 +272,8 @@ class _Parser:
 
     def key(self) -> Syntax:
         """Read the key of a field; a Name means the short form `{total}`."""
+        if self.at_end():
+            raise self.unexpected("expected the name of a field")
         token = self.advance()
         if token.kind == "name":
             if token.value not in RESERVED and (self.is_sign(",") or self.is_sign("}")):

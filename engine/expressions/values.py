@@ -20,6 +20,7 @@ from .errors import ExpressionError
 MISSING_HINT = "use ?? to give a value for missing fields"
 _BIGGEST = 2**64
 _SMALLEST = -(2**63) - 1
+_SURELY_FINE = 9e18
 _KINDS: dict[type, str] = {
     type(None): "nothing (null)",
     bool: "true or false",
@@ -289,9 +290,7 @@ class _Sizer:
             value = value.values()
         elif (kinds := set(map(type, value))) == {str}:
             return total + sum(map(len, value)) + 2 * len(value), 1
-        elif kinds == {int}:
-            check_number(min(value))
-            check_number(max(value))
+        elif kinds <= NUMBERS and all(-_SURELY_FINE < number < _SURELY_FINE for number in value):
             return total + 12 * len(value), 1
         for entry in value:
             kind = type(entry)
