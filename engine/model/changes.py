@@ -120,13 +120,33 @@ class SetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Replace:
+    """Put a whole other document in place: what editing the text does."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Several changes as one step of undo: all of them happen or none."""
 
     changes: tuple[Change, ...]
 
 
-Change = AddNodes | RemoveNodes | AddEdges | RemoveEdges | Move | SetField | SetNode | Rename | Describe | SetSettings | Batch
+Change = (
+    AddNodes
+    | RemoveNodes
+    | AddEdges
+    | RemoveEdges
+    | Move
+    | SetField
+    | SetNode
+    | Rename
+    | Describe
+    | SetSettings
+    | Replace
+    | Batch
+)
 
 
 def apply(document: Document, change: Change) -> tuple[Document, Change]:
@@ -164,6 +184,8 @@ def apply(document: Document, change: Change) -> tuple[Document, Change]:
             return replace(document, description=change.description), Describe(description=document.description)
         case SetSettings():
             return replace(document, settings=change.settings), SetSettings(settings=document.settings)
+        case Replace():
+            return change.document, Replace(document=document)
         case Batch():
             inverses: list[Change] = []
             for one in change.changes:

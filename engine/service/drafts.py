@@ -14,7 +14,8 @@ from engine.errors import BadRequest, InvalidDocument
 from engine.events.bus import EventBus
 from engine.events.types import WorkflowChanged
 from engine.ids import NodeId, WorkflowId
-from engine.model.changes import AddNodes, Batch, Change, RemoveEdges, apply, fresh_node_id
+from engine.model.changes import AddNodes, Batch, Change, RemoveEdges, Replace, apply, fresh_node_id
+from engine.model.clipboard import paste
 from engine.model.codec import parse_document, read_fragment, write_document, write_fragment
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Edge, Node, Workflow
@@ -25,15 +26,12 @@ from engine.steps.check import check_document
 
 log = logging.getLogger(__name__)
 
-PASTE_OFFSET = 40
-"""How far a pasted copy lies from its original, in canvas units."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftChanged:
-    """A change was applied to a draft; `change` is None when the whole text was replaced."""
+    """A change was applied to a draft, by a gesture, an undo or a redo."""
 
-    change: Change | None
+    change: Change
     author: str
     revision: int
 
@@ -99,10 +97,7 @@ class Draft:
         parsed = parse_document(text)
         if parsed.document is None or any(problem.severity == "error" for problem in parsed.problems):
             raise InvalidDocument(parsed.problems)
-        self.history.did(author, Replace(self.document))
-        self.document = parsed.document
-        self._settle(None, author)
-        await self._save()
+        await self.apply(Replace(parsed.document), author)
 
     async def add_step(
         self,
@@ -155,39 +150,16 @@ class Draft:
         fragment = read_fragment(text)
         if not fragment.nodes:
             raise BadRequest("There are no steps in what was pasted.", hint="Copy steps on a canvas, or a workflow document.")
-        names: dict[NodeId, NodeId] = {}
-        grown = self.document
-        for node in fragment.nodes.values():
-            names[node.id] = fresh_node_id(grown, node.id)
-            grown = replace(grown, nodes={**grown.nodes, names[node.id]: replace(node, id=names[node.id])})
-        left = min((x for x, _ in fragment.layout.values()), default=0)
-        top = min((y for _, y in fragment.layout.values()), default=0)
-        shift = (at[0] - left, at[1] - top) if at else (PASTE_OFFSET, PASTE_OFFSET)
-        nodes = tuple(replace(node, id=names[node.id], fields=_follow(node.fields, names)) for node in fragment.nodes.values())
-        edges = tuple(
-            replace(edge, source=names[edge.source], target=names[edge.target])
-            for edge in fragment.edges
-            if edge.source in names and edge.target in names
-        )
-        layout = {
-            names[node_id]: (round(x + shift[0]), round(y + shift[1]))
-            for node_id, (x, y) in fragment.layout.items()
-            if node_id in names
-        }
-        await self.apply(AddNodes(nodes, edges, layout), author)
-        return list(names.values())
+        change = paste(self.document, fragment, at=at)
+        await self.apply(change, author)
+        return [node.id for node in change.nodes]
 
     def _change(self, change: Change, author: str) -> Change:
-        if isinstance(change, Replace):
-            inverse: Change = Replace(self.document)
-            self.document = change.document
-            self._settle(None, author)
-            return inverse
         self.document, inverse = apply(self.document, change)
         self._settle(change, author)
         return inverse
 
-    def _settle(self, change: Change | None, author: str) -> None:
+    def _settle(self, change: Change, author: str) -> None:
         self.revision += 1
         self.problems = check_document(self.document, self._catalog)
         told = DraftChanged(change=change, author=author, revision=self.revision)
@@ -219,36 +191,6 @@ class Draft:
                 work.publish(WorkflowChanged(at=now, workflow_id=self.workflow_id, change="draft", revision=revision))
 
             await self._store.write(save)
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """The whole document becomes another one: what replacing the text does, and its inverse."""
-
-    document: Document
-
-
-def _follow(value: Any, names: dict[NodeId, NodeId]) -> Any:
-    """Return the fields with `nodes.<old id>` turned into `nodes.<new id>`."""
-    if isinstance(value, str):
-        for old, new in names.items():
-            if old != new and f"nodes.{old}" in value:
-                value = _rename(value, old, new)
-        return value
-    if isinstance(value, dict):
-        return {key: _follow(inner, names) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_follow(inner, names) for inner in value]
-    return value
-
-
-def _rename(text: str, old: str, new: str) -> str:
-    parts = text.split(f"nodes.{old}")
-    out = parts[0]
-    for part in parts[1:]:
-        whole_word = not part or not (part[0].isalnum() or part[0] == "_")
-        out += f"nodes.{new if whole_word else old}{part}"
-    return out
 
 
 class DraftService:

@@ -9,10 +9,10 @@ from typing import Any
 from engine.access import Actor, require
 from engine.clock import Clock
 from engine.errors import BadRequest, Conflict, InvalidDocument
-from engine.ids import NodeId, RunId, WorkflowId
+from engine.ids import RunId, WorkflowId, new_run_id
 from engine.model.codec import document_hash
 from engine.model.items import Batch
-from engine.model.run import Run, Step
+from engine.model.run import Run, RunStatus, Step
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, Store, UnitOfWork
 from engine.run.payloads import show
@@ -63,7 +63,7 @@ class RunService:
         require(self._actor, "run", "start runs")
         return await self._start(document, input, from_node, workflow_id=workflow_id, is_test=False, is_draft=True)
 
-    async def wait(self, run_id: str, timeout: timedelta | None) -> Run:
+    async def wait(self, run_id: str, timeout: timedelta | None) -> Run:  # noqa: ASYNC109 - the run goes on
         """Return the run once it is over or parked, or as it stands when the time is up; None waits without limit."""
         require(self._actor, "read", "read runs")
         return await self._worker.wait(RunId(run_id), timeout)
@@ -149,25 +149,21 @@ class RunService:
             errors = [problem for problem in check_document(document, self._catalog) if problem.severity == "error"]
             if errors:
                 raise InvalidDocument(errors)
-        start = node_of(document, from_node) if from_node else None
-        return await self._worker.submit(
-            document,
-            version_id=document_hash(document),
+        now = self._clock.now()
+        run = Run(
+            id=new_run_id(now),
             workflow_id=workflow_id,
-            start_node=start,
-            items=self._items(document, input, start),
+            workflow_name=document.name,
+            version_id=document_hash(document),
+            status=RunStatus.QUEUED,
             trigger="manual",
+            start_node=node_of(document, from_node) if from_node else None,
             is_test=is_test,
-            keeps_document=is_draft,
+            queued_at=now,
         )
-
-    def _items(self, document: Document, input: Input, start: NodeId | None) -> Batch:
-        if input is None:
-            return _sample_of(document, start)
-        items: Batch = [dict(input)] if isinstance(input, Mapping) else [dict(item) for item in input]
-        if not items:
-            raise BadRequest("An empty list starts nothing.", hint="Give at least one item, or leave the input out.")
-        return items
+        run = self._worker.submit(run, document, _items(input), keeps_document=is_draft)
+        await self._store.journal.barrier()
+        return run
 
     async def _page(self, run_id: str, read: Any, node: str) -> DataPage:
         require(self._actor, "read", "read runs")
@@ -181,10 +177,11 @@ class RunService:
         return await self._store.read(look)
 
 
-def _sample_of(document: Document, start: NodeId | None) -> Batch:
-    """Return the sample of the start node (of the manual trigger when none is named), else one empty item."""
-    nodes = [document.nodes[start]] if start else [node for node in document.nodes.values() if node.use == "trigger.manual"]
-    sample = next((node.fields.get("sample") for node in nodes if node.fields.get("sample")), None)
-    if isinstance(sample, Mapping):
-        return [dict(sample)]
-    return [dict(item) for item in sample if isinstance(item, Mapping)] if isinstance(sample, list) else [{}]
+def _items(input: Input) -> Batch | None:
+    """Return the items a caller gave as a batch; None leaves the choice to the start node."""
+    if input is None:
+        return None
+    items: Batch = [dict(input)] if isinstance(input, Mapping) else [dict(item) for item in input]
+    if not items:
+        raise BadRequest("An empty list starts nothing.", hint="Give at least one item, or leave the input out.")
+    return items

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-
 from engine.ids import NodeId, RunId, WorkflowId
 from engine.model.items import Batch, Output
 from engine.model.run import Fact, FactKind, Run
