@@ -28,11 +28,13 @@ class SqlFirings:
         """Keep the firing unless its key is known; returns the stored one and whether it is new."""
         owned: set[str] = set()
         values = firing_values(firing, self._payloads.pack(firing.payload, owned))
-        kept = self._connection.execute(
-            insert_into(self._connection, tables.firings).on_conflict_do_nothing(index_elements=["workflow_id", "node", "key"]),
-            dict(zip(_COLUMNS.keys(), values, strict=True)),
+        statement = insert_into(self._connection, tables.firings).on_conflict_do_nothing(
+            index_elements=["workflow_id", "node", "key"]
         )
-        if kept.rowcount == 1:
+        is_new = self._connection.execute(
+            statement.returning(_COLUMNS.id), dict(zip(_COLUMNS.keys(), values, strict=True))
+        ).first()
+        if is_new is not None:
             own_blobs(self._connection, owned, firing.id)
             return firing, True
         row = self._connection.execute(
