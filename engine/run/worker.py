@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
@@ -19,11 +20,11 @@ from engine.clock import Clock
 from engine.errors import Conflict, NotFound, StepCrashed, TimedOut, TreadleError
 from engine.events.bus import EventBus
 from engine.events.types import RunFinished, RunQueued, RunStarted
-from engine.ids import NodeId, RunId, VersionId
+from engine.ids import NodeId, RunId, new_run_id
 from engine.model.items import Batch
-from engine.model.run import Fact, FactKind, Run, RunStatus
+from engine.model.run import Fact, Run, RunStatus
 from engine.model.workflow import Document
-from engine.protocols import Firing, Store, UnitOfWork
+from engine.protocols import Firing, Store
 from engine.steps.catalog import Catalog
 from engine.steps.contract import Files, Http, Response
 
@@ -35,10 +36,10 @@ from .payloads import decode_batch, encode_batch
 from .planner import Plan, PlanCache
 from .queue import RunQueue
 from .resume import Ending, Restored
+from .takeover import Decision, decided, facts_for_retry, find_open, take_over
 
 log = logging.getLogger(__name__)
 
-Decision = Literal["retry", "skip"]
 REMEMBERED: Final = 1_000
 PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
 
@@ -53,7 +54,8 @@ class _Flight:
     items: Batch = field(default_factory=list)
     is_stored: bool = False
     decision: Decision | None = None
-    asks: Mapping[str, Any] | None = None
+    asked: Mapping[str, Any] | None = None
+    restored: Restored | None = None
     task: asyncio.Task[None] | None = None
     reason: Literal["cancel", "stop", "lost"] | None = None
     response: Response | None = None
@@ -107,6 +109,7 @@ class Worker:
         self._flights: dict[RunId, _Flight] = {}
         self._recent: OrderedDict[RunId, Run] = OrderedDict()
         self._poller: asyncio.Task[None] | None = None
+        self._bell = asyncio.Event()
         self._is_running = False
 
     # — start and stop —
@@ -156,7 +159,7 @@ class Worker:
         With `interrupted`, runs that stand as running are taken over too: their worker is gone.
         """
         wanted = {RunStatus.QUEUED, RunStatus.RUNNING} if interrupted else {RunStatus.QUEUED}
-        found = await self.store.read(lambda work: self._find_open(work, wanted))
+        found = await self.store.read(lambda work: find_open(work, wanted, self._flights))
         taken = 0
         for run, document in found:
             if run.id in self._flights or not self._is_running:
@@ -172,23 +175,16 @@ class Worker:
             self._enqueue(flight)
         return taken
 
-    def _find_open(self, work: UnitOfWork, wanted: set[RunStatus]) -> list[tuple[Run, Document | None]]:
-        documents: dict[VersionId, Document | None] = {}
-        found = []
-        for run in work.runs.list_open():
-            if run.status not in wanted or run.id in self._flights:
-                continue
-            if run.version_id not in documents or run.is_test:
-                try:
-                    documents[run.version_id] = work.runs.get_document(run.id)
-                except NotFound:
-                    documents[run.version_id] = None
-            found.append((run, documents[run.version_id]))
-        return found
+    def ring(self) -> None:
+        """Say that a run was queued in the store, so that it is found now and not at the next look."""
+        self._bell.set()
 
     async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(self.interval.total_seconds())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.interval.total_seconds()):
+                    await self._bell.wait()
+            self._bell.clear()
             try:
                 await self.run_once()
             except TreadleError:
@@ -205,6 +201,7 @@ class Worker:
         payload: bytes | None = None,
         firing: Firing | None = None,
         keeps_document: bool | None = None,
+        known: list[Fact] | None = None,
     ) -> Run:
         """
         Start a run, or let it wait for a slot; returns it as it now stands.
@@ -212,8 +209,9 @@ class Worker:
         `run` names id, workflow, version and trigger; the start node is found where it names none. `items` is the batch of the
         start node (None: the sample of a manual trigger, else one empty item), `payload` the same batch where it is encoded
         already. `firing` is stored with the run in one transaction. `keeps_document` says that the text stands with the run
-        because no stored version has it (default: a test, or a run without a workflow).
-        It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` or `NotFound` for a plan that cannot be.
+        because no stored version has it (default: a test, or a run without a workflow). `known` are facts that hold from the
+        start: steps that another run has done for this one.
+        It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` for a plan that cannot be.
         """
         if not self._is_running:
             raise Conflict("Treadle is stopping and starts no more runs.", hint="Try again in a moment.")
@@ -230,6 +228,10 @@ class Worker:
         if may_start:
             flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=self.clock.now())
         self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
+        if known:
+            flight.restored = Restored(known)
+            for fact in known:
+                self.store.journal.append(fact, epoch=flight.run.epoch)
         if may_start:
             self._begin(flight)
         elif self.bus.is_heard:
@@ -342,9 +344,43 @@ class Worker:
         if run.status is not RunStatus.NEEDS_DECISION or run_id in self._flights:
             raise Conflict(f"The run {run_id} does not wait for a decision; it is {run.status.value}.")
         flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
-        flight.decision, flight.asks = decision, run.error
+        flight.decision, flight.asked = decision, run.error
         self._enqueue(flight)
         return flight.run
+
+    async def retry(self, run_id: RunId) -> Run:
+        """
+        Start a new run that goes on from where this one failed, with what its steps gave so far; returns it once it is on disk.
+
+        Raises `NotFound`, and `Conflict` when the run is not over or succeeded.
+        """
+        old, document, payload, facts = await self.store.read(
+            lambda work: (
+                work.runs.get(run_id),
+                work.runs.get_document(run_id),
+                work.runs.get_input(run_id),
+                work.runs.facts(run_id, with_payload=True),
+            )
+        )
+        if old.status not in (RunStatus.FAILED, RunStatus.CANCELLED):
+            raise Conflict(f"The run {run_id} is {old.status.value}; only a failed or cancelled run can be tried again.")
+        now = self.clock.now()
+        new = Run(
+            id=new_run_id(now),
+            workflow_id=old.workflow_id,
+            workflow_name=old.workflow_name,
+            version_id=old.version_id,
+            status=RunStatus.QUEUED,
+            trigger=old.trigger,
+            start_node=old.start_node,
+            is_test=old.is_test,
+            retry_of=old.id,
+            queued_at=now,
+        )
+        known = facts_for_retry(facts, new.id)
+        run = self.submit(new, document, payload=payload, keeps_document=True, known=known)
+        await reach_disk(self.store.journal)
+        return run
 
     # — carrying a run —
 
@@ -369,7 +405,7 @@ class Worker:
                     self._begin(other)
 
     async def _run(self, flight: _Flight) -> Ending | None:
-        restored = None
+        restored = flight.restored
         if flight.is_stored:
             restored = await self._load(flight)
             if restored is None:
@@ -399,38 +435,20 @@ class Worker:
             return Ending(status=RunStatus.FAILED, error=error.as_dict())
 
     async def _load(self, flight: _Flight) -> Restored | None:
-        """Take a stored run over and read its journal; None when it is over by now."""
-        run_id = flight.run.id
-        claimed = await self.store.write(lambda work: work.runs.claim(run_id, now=self.clock.now()))
-        if claimed is None:
+        """Take a stored run over; None when it is over by now."""
+        run_id, now = flight.run.id, self.clock.now()
+        taken = await take_over(self.store, run_id, now=now)
+        if taken is None:
             flight.run = await self.store.read(lambda work: work.runs.get(run_id))
             return None
-        flight.run = replace(claimed, error=None)
-        payload, facts = await self.store.read(
-            lambda work: (work.runs.get_input(run_id), work.runs.facts(run_id, with_payload=True))
-        )
-        flight.items = decode_batch(payload)
+        flight.run, flight.items, facts = taken.run, taken.items, taken.facts
         if flight.run.start_node is None:
             flight.run = replace(flight.run, start_node=flight.plan.choose_start())
         if flight.decision is not None:
-            facts = [*facts, self._decided(flight, facts)]
+            fact = decided(taken, flight.decision, flight.asked, now=now)
+            self.store.journal.append(fact, epoch=flight.run.epoch)
+            facts = [*facts, fact]
         return Restored(facts)
-
-    def _decided(self, flight: _Flight, facts: list[Fact]) -> Fact:
-        begun = {fact.node: fact for fact in facts if fact.kind is FactKind.STEP_STARTED}
-        where: Mapping[str, Any] = (flight.asks or {}).get("where", {})
-        node = NodeId(str(where.get("node") or next(iter(begun), "")))
-        fact = Fact(
-            run_id=flight.run.id,
-            seq=facts[-1].seq + 1 if facts else 0,
-            kind=FactKind.STEP_DECIDED,
-            node=node,
-            at=self.clock.now(),
-            attempt=begun[node].attempt if node in begun else 1,
-            summary={"decision": flight.decision},
-        )
-        self.store.journal.append(fact, epoch=flight.run.epoch)
-        return fact
 
     def _ended(self, run: Run, ending: Ending) -> Run:
         over = None if ending.status in PARKED else self.clock.now()

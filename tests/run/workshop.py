@@ -14,9 +14,8 @@ from engine.ids import VersionId, new_run_id
 from engine.model.items import Output
 from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document, Edge, Node, Settings
-from engine.run.finished import finished_run
-from engine.run.fold import fold_steps
 from engine.run.worker import Worker
+from engine.service.views import RunData, finished_form, fold_steps
 from engine.steps.catalog import Catalog
 from engine.steps.contract import ItemFailures, Multi, StopRun
 from engine.steps.spec import FieldSpec, PortSpec, StepSpec
@@ -195,12 +194,20 @@ class Workshop:
         """Run a document to its end and return the finished run."""
         run = self.start(document, items, **changes)
         await self.worker.wait(run.id, timedelta(seconds=20))
-        return await finished_run(self.store, run.id)
+        return await self.finished(run.id)
+
+    async def finished(self, run_id: str) -> dict[str, Any]:
+        """Return the finished run as borders show it."""
+
+        def look(work: Any) -> dict[str, Any]:
+            return finished_form(work.runs.get(run_id), RunData(work, run_id, work.runs.get_document(run_id)).last_outputs())
+
+        return await self.store.read(look)
 
     async def steps(self, run_id: str) -> dict[str, Any]:
         """Return the steps of a run as they stand in the store."""
         await self.store.journal.barrier()
-        return fold_steps(await self.store.read(lambda work: work.runs.facts(run_id)))
+        return {step.node: step for step in fold_steps(await self.store.read(lambda work: work.runs.facts(run_id)))}
 
     async def statuses(self, run_id: str) -> dict[str, str]:
         """Return how the steps of a run came out."""
