@@ -167,21 +167,22 @@ class SqlRuns:
 
     def prune(self, *, before: datetime, limit: int = 500) -> int:
         """
-        Remove up to `limit` final runs that ended before a moment, oldest first, with their journals; returns how many.
+        Remove up to `limit` final runs that ended before a moment, oldest first; returns how many.
 
-        Their bytes in the content-addressed store go with the store's next sweep.
+        Their journals and firings go with them, their bytes in the content-addressed store with the store's next sweep.
         """
-        doomed = list(
-            self._connection.execute(
-                select(_RUN.id)
-                .where(_RUN.status.in_([status.value for status in FINAL]), _RUN.finished_at < moment(before))
-                .order_by(_RUN.id)
-                .limit(limit)
-            ).scalars()
-        )
+        found = self._connection.execute(
+            select(_RUN.id, _RUN.firing_id)
+            .where(_RUN.status.in_([status.value for status in FINAL]), _RUN.finished_at < moment(before))
+            .order_by(_RUN.id)
+            .limit(limit)
+        ).all()
+        doomed, fired = [row[0] for row in found], [row[1] for row in found if row[1] is not None]
         if doomed:
-            for column in (_FACT.run_id, tables.inputs.c.run_id, tables.blobs.c.owner, _RUN.id):
+            for column in (_FACT.run_id, tables.inputs.c.run_id, _RUN.id):
                 self._connection.execute(delete(column.table).where(column.in_(doomed)))
+            self._connection.execute(delete(tables.firings).where(tables.firings.c.id.in_(fired)))
+            self._connection.execute(delete(tables.blobs).where(tables.blobs.c.owner.in_([*doomed, *fired])))
         return len(doomed)
 
     def _locked(self, run_id: RunId) -> Run:

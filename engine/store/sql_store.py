@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from engine.clock import Clock
@@ -18,6 +19,7 @@ from engine.errors import StoreError
 from engine.events.types import Event
 from engine.protocols import UnitOfWork
 
+from . import tables
 from .blobs import BlobStore
 from .database import READERS, Database, SqliteDatabase, parse_database
 from .journal import SqlJournal
@@ -29,6 +31,9 @@ from .writer import Report, Writer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+BLOB_GRACE: Final = timedelta(days=1)
+"""How long a file that nothing names is left alone."""
 
 
 class SqlStore:
@@ -123,22 +128,36 @@ class SqlStore:
 
     async def read(self, query: Callable[[UnitOfWork], T]) -> T:
         """Run `query` on a snapshot in a reader thread."""
-        if self._loop is None or self._readers is None:
-            raise _not_open()
-        return await self._loop.run_in_executor(self._readers, self._read, query)
+        return await self._in_reader(lambda connection: query(self._unit_of_work(connection)))
 
     async def check(self) -> list[str]:
         """Return what is wrong with the database: its revision, its tables, its pages; nothing when all is well."""
         return await asyncio.to_thread(check, self.database)
 
+    async def sweep_blobs(self) -> tuple[int, int]:
+        """
+        Remove files of the content-addressed store that no run and no firing needs any more; returns how many and their bytes.
+
+        What was kept within the last day stays: a running step may hold it, and no row names it yet.
+        """
+        hashes = tables.blobs.c.hash
+        needed = await self._in_reader(lambda connection: set(connection.execute(select(hashes).distinct()).scalars()))
+        before = self._clock.now() - BLOB_GRACE
+        return await asyncio.to_thread(self.blobs.sweep, needed, older_than=before)
+
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""
         self._publish = publish
 
-    def _read(self, query: Callable[[UnitOfWork], T]) -> T:
+    async def _in_reader(self, query: Callable[[Connection], T]) -> T:
+        if self._loop is None or self._readers is None:
+            raise _not_open()
+        return await self._loop.run_in_executor(self._readers, self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
         try:
             with self.database.gate, self.database.reader.connect() as connection, connection.begin():
-                return query(self._unit_of_work(connection))
+                return query(connection)
         except DBAPIError as error:
             raise self.database.explain(error) from error
 
