@@ -69,7 +69,7 @@ def canvas(page: Page, demo_url: str) -> Page:
 
 def opened(page: Page, url: str, cards: int = 7) -> Page:
     page.goto(url)
-    expect(page.locator(".tr-card")).to_have_count(cards)
+    expect(page.locator(".cv-card")).to_have_count(cards)
     return page
 
 
@@ -114,7 +114,7 @@ def test_a_step_dragged_from_the_palette_becomes_a_card(canvas: Page) -> None:
     x, y = middle(card(canvas, "filter_1"))
     assert abs(x - 580) < 15
     assert abs(y - 600) < 40
-    expect(card(canvas, "filter_1").locator(".tr-card.is-selected")).to_be_visible()
+    expect(card(canvas, "filter_1").locator(".cv-card.is-selected")).to_be_visible()
 
 
 def test_a_step_dropped_on_a_line_is_put_between(canvas: Page) -> None:
@@ -170,7 +170,7 @@ def test_a_line_refused_by_python_disappears_with_its_reason(canvas: Page) -> No
     )
     drag(canvas, port(canvas, "schedule_1", "out", "source"), middle(port(canvas, "read", "in", "target")))
 
-    expect(canvas.locator(".tr-note")).to_have_text("Read invoices takes no second line.")
+    expect(canvas.locator(".cv-note")).to_have_text("Read invoices takes no second line.")
     expect(line(canvas, "schedule_1.out->read.in")).to_have_count(0)
 
 
@@ -240,8 +240,8 @@ def test_plus_on_an_open_output_asks_for_the_next_step(canvas: Page) -> None:
     """
     Only outputs without a line offer it.
     """
-    expect(card(canvas, "morning").locator(".tr-plus")).to_have_count(0)
-    card(canvas, "report").locator(".tr-plus").click()
+    expect(card(canvas, "morning").locator(".cv-plus")).to_have_count(0)
+    card(canvas, "report").locator(".cv-plus").click()
 
     expect(card(canvas, "summarize_1")).to_be_visible()
     expect(line(canvas, "report.out->summarize_1.in")).to_have_count(1)
@@ -264,10 +264,10 @@ def test_the_run_is_painted_on_the_canvas(canvas: Page) -> None:
 
     expect(card(canvas, "parse").locator(".is-succeeded")).to_be_visible()
     expect(card(canvas, "group").locator(".is-running")).to_be_visible()
-    expect(card(canvas, "tell").locator(".tr-sub")).to_have_text("hooks.example answered 503 Service Unavailable.")
-    expect(card(canvas, "parse").locator(".tr-measure")).to_have_text("1,000 items · 38 ms")
-    expect(line(canvas, "parse.out->overdue.in").locator(".tr-pill")).to_have_text("1,000 items")
-    expect(line(canvas, "group.out->report.in").locator(".tr-pill")).to_have_count(0)
+    expect(card(canvas, "tell").locator(".cv-sub")).to_have_text("hooks.example answered 503 Service Unavailable.")
+    expect(card(canvas, "parse").locator(".cv-measure")).to_have_text("1,000 items · 38 ms")
+    expect(line(canvas, "parse.out->overdue.in").locator(".cv-pill text")).to_have_text("1,000")
+    expect(line(canvas, "group.out->report.in").locator(".cv-pill")).to_have_count(0)
 
 
 def test_problems_are_counted_on_their_card(canvas: Page) -> None:
@@ -276,7 +276,7 @@ def test_problems_are_counted_on_their_card(canvas: Page) -> None:
     """
     canvas.get_by_role("button", name="problems").click()
 
-    badge = card(canvas, "overdue").locator(".tr-problems")
+    badge = card(canvas, "overdue").locator(".cv-problems")
     expect(badge).to_have_text("1")
     expect(badge).to_have_attribute("aria-label", "1 problem: The field where is empty.")
 
@@ -300,7 +300,7 @@ def test_everything_works_by_keyboard(canvas: Page) -> None:
     card(canvas, "group").focus()
     canvas.keyboard.press("Enter")
     expect(line(canvas, "morning.out->group.in")).to_have_count(1)
-    expect(canvas.locator(".tr-spoken")).to_contain_text("Every morning connected to Per customer.")
+    expect(canvas.locator(".cv-spoken")).to_contain_text("Every morning connected to Per customer.")
 
     card(canvas, "report").focus()
     canvas.keyboard.press("l")
@@ -333,8 +333,8 @@ def test_a_run_page_cannot_be_changed(page: Page, demo_url: str) -> None:
     x, y = middle(card(run, "group"))
     drag(run, card(run, "group"), (x - 60, y + 60))
 
-    expect(run.locator(".tr-card")).to_have_count(7)
-    expect(run.locator(".tr-plus")).to_have_count(0)
+    expect(run.locator(".cv-card")).to_have_count(7)
+    expect(run.locator(".cv-plus")).to_have_count(0)
     card(run, "tell").dblclick()
     expect(heard(run)).to_have_text("open tell")
 
@@ -346,8 +346,8 @@ def test_an_empty_canvas_says_how_to_begin(page: Page, demo_url: str) -> None:
     empty = opened(page, f"{demo_url}/empty", cards=0)
     empty.get_by_role("button", name="Choose the first step").click()
 
-    expect(empty.locator(".tr-card")).to_have_count(1)
-    expect(empty.locator(".tr-empty")).to_have_count(0)
+    expect(empty.locator(".cv-card")).to_have_count(1)
+    expect(empty.locator(".cv-empty")).to_have_count(0)
 
 
 def test_tidy_up_is_one_undoable_gesture(canvas: Page) -> None:
@@ -372,9 +372,9 @@ def test_a_large_graph_mounts_only_what_is_in_sight(page: Page, demo_url: str) -
     1,000 cards are there, a screenful is mounted, and far away each is one plain block.
     """
     page.goto(f"{demo_url}/many?n=1000")
-    expect(page.locator(".tr-card").first).to_be_visible()
-    assert page.locator(".tr-card").count() < 80
+    expect(page.locator(".cv-card").first).to_be_visible()
+    assert page.locator(".cv-card").count() < 80
 
     page.get_by_role("button", name="Fit the workflow").click()
-    expect(page.locator(".tr-card.is-far")).to_have_count(1000)
-    expect(page.locator(".tr-card.is-far .tr-title")).to_have_count(0)
+    expect(page.locator(".cv-card.is-far")).to_have_count(1000)
+    expect(page.locator(".cv-card.is-far .cv-title")).to_have_count(0)
