@@ -25,7 +25,7 @@ def outside() -> Outside:
 def make_workshop(tmp_path: Path, outside: Outside) -> Callable[..., Any]:
     """Return a maker of workshops; two of one `where` are two lives of one program."""
 
-    async def make(where: str = "sqlite://", clock: Any = None, **options: Any) -> Workshop:
+    async def make(where: str = "sqlite://", clock: Any = None, *, starts: bool = True, **options: Any) -> Workshop:
         clock = clock or SystemClock()
         store = open_store(where, clock=clock, blobs_dir=tmp_path / "blobs", synchronous="NORMAL")
         await store.start()
@@ -41,7 +41,8 @@ def make_workshop(tmp_path: Path, outside: Outside) -> Callable[..., Any]:
             folders=OneFolder(tmp_path / "files"),
             **options,  # type: ignore[arg-type]
         )
-        await worker.start()
+        if starts:
+            await worker.start()
         return Workshop(worker, store, clock, bus, outside, catalog)
 
     return make
