@@ -246,9 +246,9 @@ class _Decoder:
         return None
 
     def flag(self, data: Mapping[str, Any], key: str, path: Path) -> bool:
-        value = data.get(key, False)
-        if isinstance(value, bool):
-            return value
+        value = data.get(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
         hint = "Write true or false."
         if isinstance(value, str) and value.lower() in ("yes", "on", "y", "no", "off", "n"):
             hint = f"Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."

@@ -7,9 +7,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.errors import TreadleError
-from engine.expressions.errors import ExpressionProblem
-from engine.expressions.expression import check_expression, compile_expression
-from engine.expressions.template import check_template, compile_template
+from engine.expressions import (
+    ExpressionProblem,
+    check_expression,
+    check_template,
+    compile_expression,
+    compile_template,
+)
 from engine.ids import NodeId
 from engine.model.cron import parse_cron
 from engine.model.decode import kind_of
@@ -167,6 +171,8 @@ class FieldChecker:
 def _look_at(text: str, is_template: bool) -> tuple[tuple[ExpressionProblem, ...], tuple[str, ...]]:
     """Return what is wrong with an expression or a template, and the nodes it speaks of; remembered by its text."""
     problems = tuple(check_template(text) if is_template else check_expression(text))
+    if "nodes" not in text:
+        return problems, ()
     try:
         compiled = compile_template(text) if is_template else compile_expression(text)
     except TreadleError:
