@@ -19,7 +19,9 @@ from typing import IO, Any, Protocol
 
 from engine.clock import Clock
 from engine.errors import TreadleError
-from engine.model.items import Batch, File, Item
+from engine.model.items import Batch
+from engine.model.items import File as File  # connectors take these from here
+from engine.model.items import Item as Item
 
 
 class Computed(Protocol):

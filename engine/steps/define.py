@@ -69,6 +69,13 @@ class Options:
         return cls(tuple(labels.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A drop-down filled by the service: `find(ctx, **fields)` yields (value, label) pairs."""
+
+    find: Callable[..., Any]
+
+
 class ShowWhen:
     """Shows a field only while others have one of the given values: `ShowWhen(mode="by_key")`."""
 
@@ -235,7 +242,7 @@ def _field(parameter: inspect.Parameter, hint: Any) -> FieldSpec:
     if get_origin(inner) is Literal:
         choices = tuple((str(value), humanize(str(value))) for value in get_args(inner))
     kind = _last(marks, Kind)
-    options = _last(marks, Options)
+    options, asked = _last(marks, Options), _last(marks, Choices)
     label, between = _last(marks, Label) or Label(), _last(marks, Between) or Between()
     written, show = _last(marks, Written), _last(marks, ShowWhen)
     name = parameter.name.rstrip("_")
@@ -248,6 +255,7 @@ def _field(parameter: inspect.Parameter, hint: Any) -> FieldSpec:
         required=parameter.default is inspect.Parameter.empty and written is None and not is_optional,
         default=written.text if written else default,
         choices=options.labels if options else choices,
+        choices_from=asked.find if asked else None,
         placeholder=label.placeholder,
         is_advanced=ADVANCED in marks,
         minimum=between.minimum,

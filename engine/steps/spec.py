@@ -26,7 +26,12 @@ Mode = Literal["each", "batch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSpec:
-    """One field of a form, and one parameter of the action's function."""
+    """
+    One field of a form, and one parameter of the action's function.
+
+    `choices_from` asks the service for the choices: an async generator of (value, label), given the context and the fields
+    filled in so far.
+    """
 
     name: str
     type: FieldType = "text"
@@ -35,6 +40,7 @@ class FieldSpec:
     required: bool = False
     default: Any = None
     choices: tuple[tuple[str, str], ...] = ()
+    choices_from: Callable[..., Any] | None = None
     placeholder: str = ""
     is_advanced: bool = False
     minimum: float | None = None

@@ -1,0 +1,1 @@
+"""What connectors lean on at run time: the way out to the network, signing in, loading."""
