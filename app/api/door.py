@@ -1,0 +1,91 @@
+"""Who calls the API: a bearer token becomes a studio bound to its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.api.errors import MESSAGES, dump
+from app.api.models import ProblemAnswer
+from engine.errors import BadRequest, TooLarge, TreadleError
+from engine.service import Studio
+
+MOST_BYTES = 10 * 1024 * 1024
+"""The limit of a document, which is the largest thing the API takes in."""
+
+
+class NotSignedIn(TreadleError):
+    """The call carries no token, or one that is not accepted any more."""
+
+    code = "not_signed_in"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, hint=MESSAGES[401][2])
+
+
+bearer = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A token from `treadle token create NAME`, beginning with `trdl_`."
+)
+
+
+async def studio_of(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Studio:
+    """Return the studio as the token's owner sees it; raises `NotSignedIn`."""
+    if credentials is None or not credentials.credentials:
+        raise NotSignedIn("This needs a token.")
+    studio: Studio = request.app.state.studio
+    actor = await studio.tokens.find_actor(credentials.credentials)
+    if actor is None:
+        raise NotSignedIn("This token is not accepted: it is unknown, was revoked, or has expired.")
+    return studio.acting_as(actor)
+
+
+Caller = Annotated[Studio, Depends(studio_of)]
+
+
+async def read_document(request: Request) -> bytes:
+    """Return the document in the body; raises `TooLarge` or `BadRequest` for none at all."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise TooLarge("A document is 10 MB at most.", where={"limit_bytes": MOST_BYTES})
+        parts.append(part)
+    if not size:
+        raise BadRequest("The body is empty.", hint="Send the workflow document, as YAML or JSON.")
+    return b"".join(parts)
+
+
+def answer(value: Any, status: int = 200, **headers: str) -> Response:
+    """Return JSON that no cache keeps; names of headers are written with underscores."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Response(dump(value), status, {"cache-control": "no-store", **named}, "application/json")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries for problems with these statuses, and those that every route has."""
+    return {status: {"model": ProblemAnswer, "description": _text(status)} for status in _with_usual(statuses)}
+
+
+def _with_usual(statuses: Iterable[int]) -> list[int]:
+    return sorted({400, 401, 403, 422, 500, 503, *statuses})
+
+
+def _text(status: int) -> str:
+    return MESSAGES[status][1] if status in MESSAGES else "The request failed."
+
+
+DOCUMENT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The workflow document: YAML, or the same as JSON.",
+        "content": {
+            "application/yaml": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}

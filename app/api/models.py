@@ -1,0 +1,214 @@
+"""
+The API's bodies as pydantic models: what comes in is checked by them, what goes out is described by them in OpenAPI.
+
+Unknown keys of what comes in are errors, so that a typing mistake is never silently ignored.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["queued", "running", "waiting", "needs_decision", "succeeded", "failed", "cancelled"]
+
+
+class In(BaseModel):
+    """Something a caller sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class StartRun(In):
+    """What a run starts with."""
+
+    input: dict[str, Any] | list[dict[str, Any]] | None = Field(
+        None, description="The items of the start node: one object or a list. Left out, the trigger's own sample is taken."
+    )
+    from_node: str | None = Field(None, alias="from", description="The node to start at; its trigger when left out.")
+    test: bool = Field(False, description="Run the draft as it is, as a test.")
+
+
+class Activate(In):
+    """What is noted about a version when it is published."""
+
+    message: str = Field("", max_length=2000)
+
+
+class Problem(BaseModel):
+    """What went wrong, what to do about it, and where it is."""
+
+    code: str
+    message: str
+    hint: str | None
+    where: dict[str, Any]
+
+
+class ProblemAnswer(BaseModel):
+    """The form of every answer that is no success."""
+
+    error: Problem
+
+
+class RunRow(BaseModel):
+    """A run without its outputs."""
+
+    id: str
+    workflow: str
+    workflow_id: str | None
+    version: str
+    status: Status
+    trigger: str
+    start_node: str | None
+    is_test: bool
+    retry_of: str | None
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    error: Problem | None
+
+
+class FinishedRun(BaseModel):
+    """A run with the outputs of the nodes that nothing follows: node → port → items."""
+
+    id: str
+    workflow: str
+    version: str
+    status: Status
+    trigger: str
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    error: Problem | None
+    outputs: dict[str, dict[str, list[dict[str, Any]]]]
+
+
+class RunPage(BaseModel):
+    """Some runs, newest first; `next` is the cursor of the following page, null on the last one."""
+
+    runs: list[RunRow]
+    next: str | None
+
+
+class StepRow(BaseModel):
+    """One node of a run; `ports` counts the items that left by each port."""
+
+    node: str
+    scope: str
+    status: Literal["running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    items_in: int
+    ports: dict[str, int]
+    ignored: int
+    error: Problem | None
+    retry_at: datetime | None
+    log: list[dict[str, Any]]
+
+
+class StepList(BaseModel):
+    """The steps of a run, in the order they began."""
+
+    steps: list[StepRow]
+
+
+class DataPage(BaseModel):
+    """Some of the items at a port; `total` counts all of them."""
+
+    items: list[dict[str, Any]]
+    total: int
+    offset: int
+
+
+class WorkflowHead(BaseModel):
+    """A workflow without its document. `revision` grows with each saved change."""
+
+    id: str
+    name: str
+    revision: int
+    is_active: bool
+    active_version: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkflowLine(WorkflowHead):
+    """A line of the workflow list."""
+
+    triggers: list[str]
+    last_run: RunRow | None
+
+
+class WorkflowList(BaseModel):
+    """Workflows by name."""
+
+    workflows: list[WorkflowLine]
+
+
+class WorkflowFull(WorkflowHead):
+    """A workflow with the text of its draft."""
+
+    document: str
+
+
+class VersionHead(BaseModel):
+    """A published version; its name is the hash of its content."""
+
+    version: str
+    parents: list[str]
+    created_at: datetime
+    author: str
+    message: str
+
+
+class Port(BaseModel):
+    """A place where lines attach."""
+
+    name: str
+    label: str
+    kind: Literal["items", "error"]
+
+
+class FieldForm(BaseModel):
+    """One field of a step."""
+
+    name: str
+    type: str
+    label: str
+    help: str
+    required: bool
+    default: Any
+    choices: list[dict[str, str]]
+    is_advanced: bool
+    allows_expressions: bool
+    minimum: float | None
+    maximum: float | None
+    show_when: dict[str, list[Any]]
+
+
+class StepKind(BaseModel):
+    """A kind of step and everything there is to know to use it."""
+
+    name: str
+    title: str
+    help: str
+    category: str
+    icon: str
+    keywords: list[str]
+    is_trigger: bool
+    mode: Literal["each", "batch"]
+    effect: Literal["none", "read", "write", "destroy"]
+    fields: list[FieldForm]
+    ports_in: list[Port]
+    ports_out: list[Port]
+    sample: Any
+
+
+class CatalogList(BaseModel):
+    """Every kind of step there is."""
+
+    steps: list[StepKind]

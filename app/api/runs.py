@@ -1,0 +1,135 @@
+"""`/runs`: list, read, look into, end, run again, follow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from app.api.door import Caller, answer, problems
+from app.api.events import follow
+from app.api.forms import run_form, step_form
+from app.api.models import DataPage, FinishedRun, RunPage, RunRow, Status, StepList
+from engine.errors import BadRequest
+from engine.ids import RunId
+from engine.model.run import RunStatus
+from engine.protocols import RunFilter
+from engine.run.payloads import show
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+RunRef = Annotated[str, Path(description="The run's id.", max_length=100)]
+NodeRef = Annotated[str, Path(description="The node's id.", max_length=200)]
+PortName = Annotated[str, Query(description="The port.", max_length=100)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("", summary="List runs", responses={200: {"model": RunPage}, **problems(404)})
+async def list_runs(
+    studio: Caller,
+    workflow: Annotated[
+        str | None, Query(description="Only runs of the workflow with this id or name.", max_length=300)
+    ] = None,
+    status: Annotated[list[Status] | None, Query(description="Only these; may be given several times.")] = None,
+    test: Annotated[bool | None, Query(description="Only tests, or only what is no test.")] = None,
+    since: Annotated[datetime | None, Query(description="Queued at or after this moment, with its offset.")] = None,
+    until: Annotated[datetime | None, Query(description="Queued before this moment, with its offset.")] = None,
+    text: Annotated[str, Query(description="Only runs whose workflow or error holds this.", max_length=200)] = "",
+    before: Annotated[str | None, Query(description="The cursor `next` of the page before.", max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Newest first. The answer's `next` is the cursor of the following page."""
+    for moment in (since, until):
+        if moment is not None and moment.tzinfo is None:
+            raise BadRequest("A moment needs its offset.", hint="Such as 2026-11-23T12:00:00Z.")
+    found = await studio.runs.list_page(
+        RunFilter(
+            workflow_id=(await studio.workflows.get(workflow)).id if workflow else None,
+            statuses=tuple(RunStatus(name) for name in status or ()),
+            is_test=test,
+            since=since,
+            until=until,
+            text=text,
+            before=RunId(before) if before else None,
+            limit=limit + 1,
+        )
+    )
+    page = found[:limit]
+    return answer({"runs": [run_form(run) for run in page], "next": page[-1].id if len(found) > limit else None})
+
+
+@router.get("/{run_id}", summary="Read a run", responses={200: {"model": FinishedRun}, **problems(404)})
+async def read_run(studio: Caller, run_id: RunRef) -> Response:
+    """With what left the nodes that nothing follows, as far as the run has come."""
+    return answer(await studio.runs.finished(run_id))
+
+
+@router.get("/{run_id}/steps", summary="List a run's steps", responses={200: {"model": StepList}, **problems(404)})
+async def list_steps(studio: Caller, run_id: RunRef) -> Response:
+    """In the order they began."""
+    return answer({"steps": [step_form(step) for step in await studio.runs.steps(run_id)]})
+
+
+@router.get(
+    "/{run_id}/steps/{node}/output", summary="Read what left a step", responses={200: {"model": DataPage}, **problems(404)}
+)
+async def read_output(
+    studio: Caller, run_id: RunRef, node: NodeRef, port: PortName = "out", offset: Offset = 0, limit: Limit = 100
+) -> Response:
+    """A page of the items that left by one port."""
+    return _page(await studio.runs.output(run_id, node, port, offset=offset, limit=limit))
+
+
+@router.get(
+    "/{run_id}/steps/{node}/input", summary="Read what came to a step", responses={200: {"model": DataPage}, **problems(404)}
+)
+async def read_input(
+    studio: Caller, run_id: RunRef, node: NodeRef, port: PortName = "in", offset: Offset = 0, limit: Limit = 100
+) -> Response:
+    """A page of the items that arrived at one port."""
+    return _page(await studio.runs.input_page(run_id, node, port, offset=offset, limit=limit))
+
+
+@router.post("/{run_id}/cancel", summary="End a run", responses={200: {"model": FinishedRun}, **problems(404, 409)})
+async def cancel_run(studio: Caller, run_id: RunRef) -> Response:
+    """A step at work is told to stop. A run that is over already is a conflict."""
+    await studio.runs.cancel(run_id)
+    return answer(await studio.runs.finished(run_id))
+
+
+@router.post("/{run_id}/retry", summary="Run again", status_code=202, responses={202: {"model": RunRow}, **problems(404, 409)})
+async def retry_run(studio: Caller, run_id: RunRef, request: Request) -> Response:
+    """A new run that goes on from the failed step, with what the steps before it gave."""
+    run = await studio.runs.retry(run_id)
+    return answer(run_form(run), 202, location=f"{request.scope['root_path']}/runs/{run.id}")
+
+
+@router.get(
+    "/{run_id}/events",
+    summary="Follow a run",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events: `state` first, then `step` and `retrying`, at the end `finished`.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+)
+async def follow_run(studio: Caller, run_id: RunRef) -> Response:
+    """
+    Server-sent events of a run, as they happen.
+
+    `state` (the run and its steps) comes first, and again when a reader was too slow to get everything; `finished` (the
+    finished run) ends the stream. A run that is over gives both at once.
+    """
+    run = await studio.runs.get(run_id)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(follow(studio, run.id), media_type="text/event-stream", headers=headers)
+
+
+def _page(page: Any) -> Response:
+    return answer({"items": [show(item) for item in page.items], "total": page.total, "offset": page.offset})
