@@ -27,7 +27,7 @@ starts, cancels and retries runs, `write` changes workflows. Whatever fails answ
 """
 
 
-def create_api(studio: Studio, *, version: str = "1") -> FastAPI:
+def build_api(studio: Studio, *, version: str = "1") -> FastAPI:
     """
     Return the application for `/api/v1`, mounted by the dispatcher.
 

@@ -55,8 +55,9 @@ def launch_url(base: str, token: str) -> str:
 class Sessions:
     """Redeems launch tokens and recognises the cookies given for them."""
 
-    def __init__(self, key: bytes, clock: Clock, *, name: str = "treadle_session") -> None:
-        self.cookie_name = name
+    def __init__(self, key: bytes, clock: Clock) -> None:
+        # Cookies do not tell ports apart, so each installation has a name of its own: two of them do not sign each other out.
+        self.cookie_name = f"treadle_{hashlib.sha256(key).hexdigest()[:8]}"
         self._key, self._clock = key, clock
         self._started = clock.now()
         self._used: dict[str, float] = {}

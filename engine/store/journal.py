@@ -43,6 +43,7 @@ class SqlJournal:
         "_taken_bytes",
         "_waiting",
         "_writer",
+        "flushes",
         "lost",
     )
 
@@ -50,6 +51,7 @@ class SqlJournal:
         self.lost: Callable[[tuple[RunId, ...]], None] = _nobody
         self._loop, self._writer, self._entries = loop, writer, writer.entries
         self._given = self._committed = 0
+        self.flushes = 0
         self._bytes = 0
         self._taken_bytes: deque[tuple[int, int]] = deque()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -103,6 +105,11 @@ class SqlJournal:
         return self._bytes > MOST_BYTES or self._given - self._committed > MOST_ENTRIES
 
     @property
+    def committed(self) -> int:
+        """How many records and changes are on disk since the start; `flushes` counts the transactions they came in."""
+        return self._committed
+
+    @property
     def waiting(self) -> int:
         """How many records and changes are not committed yet."""
         return self._given - self._committed
@@ -111,6 +118,7 @@ class SqlJournal:
         """Take note of a flush; called on the loop."""
         if report.error is None:
             self._committed = report.upto
+            self.flushes += 1
             while self._taken_bytes and self._taken_bytes[0][0] <= report.upto:
                 self._bytes -= self._taken_bytes.popleft()[1]
         for future, result, error in report.settled:
