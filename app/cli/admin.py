@@ -10,6 +10,7 @@ from app.cli.output import Exit, command, console, margin, say_json, say_table
 from app.cli.session import AsJson, DataOption, at_work, settings_of
 from app.doctor import examine
 from engine.access import ALL_SCOPES
+from engine.clock import SystemClock
 from engine.errors import BadRequest
 from engine.model.durations import parse_duration
 from engine.store import check_schema, upgrade_schema
@@ -126,9 +127,12 @@ async def revoke_token(token_id: Annotated[str, typer.Argument(help="The token's
 @command
 async def upgrade(data: DataOption = None) -> Exit:
     """Bring the database to this version's tables, after a snapshot of the file."""
-    settings = settings_of(data)
-    console().print(upgrade_schema(settings.database_url, snapshots=settings.data / "snapshots"), markup=False)
-    return Exit.DONE
+    left = upgrade_schema(settings_of(data).database_url, clock=SystemClock())
+    for problem in left:
+        console().print(problem, markup=False)
+    if not left:
+        console().print("The database has this version's tables.")
+    return Exit.FAILED if left else Exit.DONE
 
 
 @database.command("check")

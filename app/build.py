@@ -1,0 +1,136 @@
+"""The composition root: settings in, a running Treadle out. The only file that knows every class."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from app.config import Settings
+from app.lifecycle import Lifecycle, Service
+from app.version import VERSION
+from connectors import load_connectors
+from connectors._runtime.http import HttpClient
+from engine.access import Actor
+from engine.clock import Clock, SystemClock
+from engine.events.bus import EventBus
+from engine.run.folders import Folders, OneFolder
+from engine.run.worker import Worker
+from engine.service import Parts, Studio
+from engine.service.samples import Samples
+from engine.steps.builtin import builtin_steps
+from engine.steps.catalog import Catalog
+from engine.store import SqlStore, open_store
+from engine.triggers.triggers import Triggers
+
+
+@cache
+def load_catalog() -> Catalog:
+    """Return every step this Treadle knows: the built-in ones and those of the connectors."""
+    return Catalog([*builtin_steps(), *load_connectors()])
+
+
+class Treadle:
+    """
+    One Treadle, wired but not started.
+
+    `start` opens the store and, as asked, lets the engine work off runs and the triggers fire; `stop` ends it all in reverse.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        store: SqlStore,
+        bus: EventBus,
+        catalog: Catalog,
+        http: HttpClient,
+        folders: Folders,
+    ) -> None:
+        self.settings, self.clock, self.store, self.bus = settings, clock, store, bus
+        self.catalog, self.http, self.folders = catalog, http, folders
+        store.emit_to(bus.publish)
+        self.worker = Worker(store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots)
+        self.triggers = Triggers(store, self.worker, catalog, clock)
+        self._lifecycle = Lifecycle()
+        self._parts = Parts(
+            store=store,
+            worker=self.worker,
+            activation=self.triggers.activation,
+            catalog=catalog,
+            clock=clock,
+            bus=bus,
+            files=store.blobs,
+            folders=settings.folders,
+            samples=Samples(catalog),
+        )
+
+    def studio(self, actor: Actor) -> Studio:
+        """Return this Treadle as one actor sees it."""
+        return Studio(self._parts, actor)
+
+    async def start(self, *, engine: bool = True, triggers: bool = True) -> None:
+        """
+        Open the store; with `engine` take up what is open and run what comes, with `triggers` let them fire.
+
+        Raises `StoreError` when the store cannot be opened or another process runs the engine on it.
+        """
+        services: list[Service] = [self.store]
+        if engine:
+            services += [_Closing(self.http), self.worker]
+        if triggers:
+            services += [self.triggers]
+        await self._lifecycle.start(services)
+
+    async def stop(self) -> None:
+        """End everything; runs that are not over go on at the next start."""
+        await self._lifecycle.stop()
+
+
+class _Closing:
+    """The HTTP client as a service: it opens by itself and has to be closed."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def start(self) -> None:
+        """Nothing to do: connections open when they are needed."""
+
+    async def stop(self) -> None:
+        """Close what is open."""
+        await self._http.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    store: SqlStore | None = None,
+    catalog: Catalog | None = None,
+    is_guest: bool = False,
+    in_memory: bool = False,
+    fixed_folder: Path | None = None,
+) -> Treadle:
+    """
+    Wire one Treadle; whatever is handed in takes the place of the real thing.
+
+    `is_guest` opens the store beside a Treadle that runs the engine on it; `in_memory` takes a throw-away store instead;
+    `fixed_folder` makes one given folder the folder of every workflow.
+    """
+    clock = clock or SystemClock()
+    store = store or open_store(
+        "sqlite://" if in_memory else settings.database_url,
+        clock=clock,
+        blobs_dir=settings.blobs,
+        synchronous=settings.synchronous,
+        exclusive=not (is_guest or in_memory),
+    )
+    return Treadle(
+        settings,
+        clock=clock,
+        store=store,
+        bus=EventBus(),
+        catalog=catalog or load_catalog(),
+        http=HttpClient(user_agent=f"Treadle/{VERSION}"),
+        folders=OneFolder(fixed_folder) if fixed_folder else Folders(settings.folders),
+    )
