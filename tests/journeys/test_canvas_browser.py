@@ -378,3 +378,85 @@ def test_a_large_graph_mounts_only_what_is_in_sight(page: Page, demo_url: str) -
     page.get_by_role("button", name="Fit the workflow").click()
     expect(page.locator(".cv-card.is-far")).to_have_count(1000)
     expect(page.locator(".cv-card.is-far .cv-title")).to_have_count(0)
+
+
+def test_the_end_of_a_line_can_be_carried_elsewhere(canvas: Page) -> None:
+    """
+    The old line goes and the new one comes in one batch.
+    """
+    x, y = middle(port(canvas, "tell", "in", "target"))
+    canvas.mouse.move(x - 12, y)
+    canvas.mouse.down()
+    end = middle(port(canvas, "report", "in", "target"))
+    canvas.mouse.move(end[0] - 30, end[1] + 30, steps=8)
+    canvas.mouse.move(*end, steps=3)
+    canvas.mouse.up()
+
+    expect(line(canvas, "overdue.rejected->report.in")).to_have_count(1)
+    expect(line(canvas, "overdue.rejected->tell.in")).to_have_count(0)
+    expect(heard(canvas)).to_have_text("ops del add")
+
+
+def test_a_line_pulled_off_its_port_is_gone(canvas: Page) -> None:
+    """
+    Let go over nothing, it is removed.
+    """
+    x, y = middle(port(canvas, "tell", "in", "target"))
+    canvas.mouse.move(x - 12, y)
+    canvas.mouse.down()
+    canvas.mouse.move(x - 60, y + 150, steps=8)
+    canvas.mouse.up()
+
+    expect(line(canvas, "overdue.rejected->tell.in")).to_have_count(0)
+    expect(heard(canvas)).to_have_text("ops del")
+
+
+def test_the_tools_of_a_line(canvas: Page) -> None:
+    """
+    Its “×” removes it, its “+” asks for a step in between.
+    """
+    place = line(canvas, "parse.out->overdue.in")
+    place.hover(force=True)
+    place.locator(".cv-line-tool").first.click()
+    expect(heard(canvas)).to_have_text("select summarize_1")
+
+    other = line(canvas, "group.out->report.in")
+    other.hover(force=True)
+    other.locator(".cv-line-tool.is-remove").click()
+    expect(other).to_have_count(0)
+
+
+def test_a_line_let_go_over_a_card_finds_its_port(canvas: Page) -> None:
+    """
+    Nobody has to hit the small circle.
+    """
+    drag(canvas, port(canvas, "tell", "out", "source"), middle(card(canvas, "report").locator(".cv-title")))
+
+    expect(line(canvas, "tell.out->report.in")).to_have_count(1)
+
+
+def test_cards_chosen_with_a_box_move_together(canvas: Page) -> None:
+    """
+    Shift and drag chooses; one move carries them all.
+    """
+    group, tell = canvas.locator(".vue-flow__node[data-id='group']"), card(canvas, "tell")
+    left, top = group.bounding_box()["x"], group.bounding_box()["y"]
+    canvas.keyboard.down("Shift")
+    canvas.mouse.move(left - 15, top - 40)
+    canvas.mouse.down()
+    canvas.mouse.move(left + 60, tell.bounding_box()["y"] + 90, steps=6)
+    canvas.mouse.up()
+    canvas.keyboard.up("Shift")
+    expect(heard(canvas)).to_contain_text("select group tell")
+
+    before = middle(group), middle(tell)
+    x, y = left + 40, top + 15
+    canvas.mouse.move(x, y)
+    canvas.mouse.down()
+    canvas.mouse.move(x + 40, y - 100, steps=6)
+    canvas.mouse.up()
+
+    expect(heard(canvas)).to_have_text("ops move")
+    after = middle(group), middle(tell)
+    assert after[0][1] - before[0][1] < -60
+    assert abs((after[0][1] - before[0][1]) - (after[1][1] - before[1][1])) < 2
