@@ -1,8 +1,8 @@
 """
 Canonical YAML: plain values become the one text that says them.
 
-Short mappings and lists stand on one line, long ones one entry a line, texts with several lines as `|` blocks. A text stands
-bare only if no YAML of any age could take it for something else; every character that cannot be seen is escaped.
+Short flat mappings and lists stand on one line, long or nested ones one entry a line, texts with several lines as `|` blocks. A
+text stands bare only if no YAML of any age could take it for something else; every character that cannot be seen is escaped.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ WIDTH: Final = 100
 """How long a line may become before a mapping or list in braces is opened up; texts are never folded."""
 
 FLOW_DEPTH: Final = 2
+LONGEST_BARE: Final = 500
 LONGEST_KEY: Final = 1000
 """YAML allows 1,024 characters up to the colon of a simple key."""
 
@@ -23,6 +24,9 @@ OPEN: Final = frozenset({(), ("nodes",), ("edges",), ("layout",)})
 """Sections that always stand one entry a line; nodes themselves too."""
 
 _BARE: Final = re.compile(r"[^\W\d][\w+/.@-]*(?: (?:->|[\w+/@-][\w+/.@-]*))*")
+_BARE_ON_ITS_LINE: Final = re.compile(r"[^\W\d][\w+/.@,;()'\"!?&%=<>*-]*(?: [\w+/.@,;()'\"!?&%=<>*-]+)*")
+"""Where no comma and no brace ends a text, prose and most expressions can stand bare."""
+
 _BARE_DURATION: Final = re.compile(r"(?:[0-9]+(?:ms|us|[dhms]))+", re.ASCII)
 _TAKEN: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off"})
 _HIDDEN: Final = re.compile(
@@ -61,7 +65,7 @@ def _entry(lead: str, value: Any, path: tuple[str, ...], indent: str, lines: lis
             lines.append(f"{lead} |" if value.endswith("\n") else f"{lead} |-")
             lines.extend(f"{indent}  {line}" if line else "" for line in value.removesuffix("\n").split("\n"))
         else:
-            lines.append(f"{lead} {_text(value)}")
+            lines.append(f"{lead} {_text(value, _BARE_ON_ITS_LINE)}")
         return
     if not isinstance(value, dict | list) or not value:
         lines.append(f"{lead} {_scalar(value)}")
@@ -81,7 +85,7 @@ def _entry(lead: str, value: Any, path: tuple[str, ...], indent: str, lines: lis
 
 
 def _flow(value: Any, room: int, depth: int) -> str | None:
-    """Return the value on one line, None when it does not fit or should not."""
+    """Return the value on one line, None when it does not fit, is deeper than a list in a mapping, or holds a mapping."""
     if isinstance(value, str):
         if len(value) > room or _stands_as_block(value):
             return None
@@ -95,7 +99,8 @@ def _flow(value: Any, room: int, depth: int) -> str | None:
         left = room - 2
         for key in value:
             name = f"{_text(key)}: " if isinstance(value, dict) and len(key) <= left else ""
-            inner = _flow(value[key] if isinstance(value, dict) else key, left - len(name), depth - 1)
+            one = value[key] if isinstance(value, dict) else key
+            inner = None if one and isinstance(one, dict) else _flow(one, left - len(name), depth - 1)
             if inner is None or (isinstance(value, dict) and not name):
                 return None
             parts.append(name + inner)
@@ -117,10 +122,12 @@ def _stands_as_block(text: str) -> bool:
     return not any(line[-1:] in (" ", "\t") for line in text.split("\n"))
 
 
-def _text(text: str) -> str:
-    """Return a text bare where that is safe, else in double quotes."""
-    if len(text) <= 200 and (_BARE.fullmatch(text) or _BARE_DURATION.fullmatch(text)) and text.lower() not in _TAKEN:
+def _text(text: str, bare: re.Pattern[str] = _BARE) -> str:
+    """Return a text bare where that is safe, in single quotes where that spares escapes, else in double quotes."""
+    if len(text) <= LONGEST_BARE and (bare.fullmatch(text) or _BARE_DURATION.fullmatch(text)) and text.lower() not in _TAKEN:
         return text
+    if ('"' in text or "\\" in text) and "'" not in text and not _HIDDEN.search(text):
+        return f"'{text}'"
     quoted = json.dumps(text, ensure_ascii=False)
     return _HIDDEN.sub(_escape, quoted)
 

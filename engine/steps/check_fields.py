@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ from engine.steps.computed import EXPRESSION_TYPES, bare
 from engine.steps.convert import convert
 from engine.steps.spec import FieldSpec, StepSpec
 
+ALTERNATIVES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {"trigger.schedule": (("cron", "every"),)}
+"""Pairs of fields of which exactly one is written."""
+
 _OPEN: Final = "{{"
 
 
@@ -38,7 +42,7 @@ class FieldChecker:
         self._timezone = timezone
 
     def check(self, node: Node, spec: StepSpec) -> list[Problem]:
-        """Return everything that is wrong with what stands under `with`."""
+        """Return everything that is wrong with what stands under `with`; of a node that is switched off these are warnings."""
         found: list[Problem] = []
         known = {field.name: field for field in spec.fields}
         for name in node.fields:
@@ -55,7 +59,20 @@ class FieldChecker:
                     found.append(self._problem("missing", text, node, (name,), field.help or f"Write “{name}: …”."))
             else:
                 found += self._check_value(node, field, value)
+        found += self._check_alternatives(node, spec)
+        if node.disabled:
+            return [replace(problem, severity="warning") for problem in found]
         return found
+
+    def _check_alternatives(self, node: Node, spec: StepSpec) -> Iterator[Problem]:
+        for one, other in ALTERNATIVES.get(spec.name, ()):
+            given = [name for name in (one, other) if node.fields.get(name) not in (None, "")]
+            if not given:
+                text = f"“{spec.title}” needs “{one}” or “{other}”."
+                yield self._problem("missing", text, node, (one,), f"Write “{one}: …” or “{other}: …”.")
+            elif len(given) == 2:
+                text = f"“{spec.title}” takes “{one}” or “{other}”, not both."
+                yield self._problem("bad_value", text, node, (other,), "Remove one of the two.")
 
     def _check_value(self, node: Node, field: FieldSpec, value: Any) -> Iterator[Problem]:
         if field.type in EXPRESSION_TYPES:

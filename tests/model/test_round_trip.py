@@ -38,7 +38,7 @@ no_surrogates = st.characters(exclude_categories=("Cs",))
 texts = st.one_of(
     st.sampled_from(LOOKALIKES),
     st.text(no_surrogates, max_size=20),
-    st.text(alphabet="ab \n\t:#-'\"\\{}[]|>,?&*!%", max_size=20),
+    st.text(alphabet="ab \n\t:#-'\"\\{}[]|<>,;?&*!%()=@./", max_size=20),
 )
 numbers = st.one_of(
     st.integers(-(2**63), 2**64 - 1),

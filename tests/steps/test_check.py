@@ -217,6 +217,22 @@ def test_cron(cron, expected):
     assert expected == [field for _, _, _, field, _ in problems(text)]
 
 
+def test_a_schedule_has_times_or_a_pause():
+    """One of the two, and not both."""
+
+    def with_fields(text):
+        return f"treadle: 1\nname: Demo\nnodes: {{start: {{use: trigger.schedule, with: {{{text}}}}}}}"
+
+    assert [("missing", 3, "start", "cron", "Write “cron: …” or “every: …”.")] == problems(with_fields(""))
+    assert [("bad_value", 3, "start", "every", "Remove one of the two.")] == problems(with_fields('cron: "@daily", every: 5m'))
+
+
+def test_a_node_that_is_switched_off_only_warns():
+    """What is wrong with it does not keep the workflow from running."""
+    text = a_text("  a: {use: demo.call, disabled: true, with: {size: 0}}\n", "start -> a")
+    assert ["warning"] == [found.severity for found in check_document(parse_document(text), CATALOG)]
+
+
 def test_a_document_without_text_has_problems_without_lines():
     """The editor checks what it holds; nodes and fields are named all the same."""
     document = read_document(a_text("  a: {use: demo.call, with: {size: 0}}\n", "start -> a"))
