@@ -11,7 +11,7 @@ from typing import Any
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
 from engine.model.items import Batch, Outputs
 from engine.model.run import Fact, FactKind, Run
-from engine.steps.computed import ScopeAt
+from engine.steps.computed import OVER_ALL, ScopeAt
 from engine.steps.contract import Context, Response
 
 from .disk import reach_disk
@@ -22,7 +22,7 @@ from .outcomes import Again, Done, Ended
 from .payloads import Reference, encode_outputs
 from .planner import Plan, PlanNode
 from .progress import Progress
-from .scope import OVER_ALL, NodesScope, run_scope
+from .scope import NodesScope, run_scope
 
 
 class Execution:

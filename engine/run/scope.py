@@ -13,13 +13,11 @@ from engine.ids import NodeId
 from engine.model.items import Batch
 from engine.model.run import Run
 from engine.model.workflow import DEFAULT_OUT, ERROR_PORT
+from engine.steps.computed import OVER_ALL
 
 from .lineage import Lineage, Place
 from .planner import Plan, PlanNode
 from .progress import Progress
-
-OVER_ALL = -1
-"""In place of an index: the value is computed over all items of the batch."""
 
 
 def run_scope(run: Run, plan: Plan) -> dict[str, Any]:

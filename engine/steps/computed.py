@@ -28,10 +28,12 @@ ScopeAt = Callable[[Batch | None, int], Mapping[str, Any]]
 """
 Asked with the batch an expression is evaluated over and an index; returns the names that differ there.
 
-When the batch is, by identity, one that arrived at a port, the index counts in that one, else in the batch at `in`.
+When the batch is, by identity, one that arrived at a port, the index counts in that one, else in the batch at `in`. With the
+index `OVER_ALL` the value is computed over all items of the batch; `nodes.<id>.item` is one only where all came from it.
 """
 
 PER_ITEM: Final = frozenset({"nodes"})
+OVER_ALL: Final = -1
 EXPRESSION_TYPES: Final = frozenset({"expression", "expressions", "expression_list", "cases"})
 
 
@@ -83,7 +85,7 @@ class BoundExpression:
         """Return one value computed over `items`; `item` is the first of them."""
         scope = {**self._scope, "items": items, "item": items[0] if items else None, "index": 0, **names}
         if self._at:
-            scope.update(self._at(items, scope["index"]))
+            scope.update(self._at(items, OVER_ALL))
         return self._evaluate(scope)
 
     def _evaluate(self, scope: Mapping[str, Any]) -> Any:

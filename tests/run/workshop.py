@@ -87,7 +87,10 @@ def steps(outside: Outside) -> list[StepSpec]:
         return Output(batch.items)
 
     def doubles(batch):
-        return [{**item, "n": item["n"] * 2} for item in batch.items]
+        return Output([{**item, "n": item["n"] * 2} for item in batch.items])
+
+    def makes(batch):
+        return [{"n": len(batch.items)}, {"n": 0}]
 
     def parts(batch):
         evens = [index for index, item in enumerate(batch.items) if item["n"] % 2 == 0]
@@ -149,6 +152,7 @@ def steps(outside: Outside) -> list[StepSpec]:
     return [
         StepSpec(name="test.pass", title="Pass", call=passes),
         StepSpec(name="test.double", title="Double", call=doubles),
+        StepSpec(name="test.make", title="Make", call=makes),
         StepSpec(name="test.part", title="Part", call=parts, ports_out=(PortSpec("even"), PortSpec("odd"))),
         StepSpec(name="test.join", title="Join", call=joins, ports_in=(PortSpec("a"), PortSpec("b"))),
         StepSpec(name="test.total", title="Total", call=totals),
