@@ -20,7 +20,7 @@ import ui
 from app.api import build_api
 from app.build import Treadle, build
 from app.config import Settings
-from app.desktop import open_window
+from app.desktop import Window, open_window
 from app.instance import announce, find_instance
 from app.logs import set_up_logs
 from app.starters import FIRST, add_starter
@@ -137,7 +137,7 @@ async def _show_running(settings: Settings, url: str, *, window: bool) -> None:
         link = launch_url(url, make_launch_token(await load_key(treadle.store), treadle.clock))
     finally:
         await treadle.stop()
-    opened = open_window(link, data_dir=settings.data)
+    opened = await asyncio.to_thread(open_window, link, data_dir=settings.data)
     Console(stderr=True).print(f"Treadle is running already: {url if opened else link}", markup=False, highlight=False)
     if opened is not None:
         await asyncio.to_thread(opened.wait)
@@ -198,19 +198,24 @@ async def _opened(settings: Settings, link: str, server: _Server, *, window: boo
     """Open the window once the server answers; when a window of our own is closed, the server ends."""
 
     out = Console(stderr=True)
+    windows: list[Window] = []
 
     async def watch() -> None:
         await server.answering.wait()
-        opened = open_window(link, data_dir=settings.data) if window else None
+        opened = await asyncio.to_thread(open_window, link, data_dir=settings.data) if window else None
         where = link if opened is None else link.partition("?")[0]
         out.print(f"Treadle is ready: {where}", markup=False, highlight=False, soft_wrap=True)
-        if opened is not None and await asyncio.to_thread(opened.wait):
-            server.should_exit = True
+        if opened is not None:
+            windows.append(opened)
+            if await asyncio.to_thread(opened.wait):
+                server.should_exit = True
 
     task = asyncio.create_task(watch(), name="window")
     try:
         yield
     finally:
+        for opened in windows:  # also ends the thread that waits for it, which would keep the program from ending
+            await asyncio.to_thread(opened.close)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
