@@ -9,9 +9,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from .errors import ExpressionError, did_you_mean
+from .errors import ExpressionError
 
-_ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]{0,30}(?:/[A-Za-z0-9_+\-]{1,30}){0,2}\Z")
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])\Z")
 _ISO_DURATION = re.compile(
     r"([+-]?)P(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
@@ -30,13 +29,22 @@ def find_zone(name: str) -> tzinfo:
     if offset := _OFFSET.match(name):
         minutes = int(offset[2]) * 60 + int(offset[3])
         return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
-    if _ZONE_NAME.match(name):
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            pass
-    hint = did_you_mean(name, sorted(available_timezones())) or "for example Europe/Vienna"
+    if name in known_zones():
+        return ZoneInfo(name)
+    near = _zones_by_word().get(name[:60].rpartition("/")[2].strip().replace(" ", "_").lower())
+    hint = f"did you mean “{near}”?" if near else "write its name, for example Europe/Vienna"
     raise ExpressionError(f"there is no time zone “{name[:60]}”", hint=hint)
+
+
+@lru_cache(maxsize=1)
+def known_zones() -> frozenset[str]:
+    """Return the names of all time zones; asked before a zone is opened, so that no other file ever is."""
+    return frozenset(available_timezones())
+
+
+@lru_cache(maxsize=1)
+def _zones_by_word() -> dict[str, str]:
+    return {name.rpartition("/")[2].lower(): name for name in sorted(known_zones())}
 
 
 def zone_of(scope: Mapping[str, Any]) -> tzinfo:
@@ -106,6 +114,14 @@ def as_moment(value: date, zone: tzinfo) -> datetime:
     return on_wall(datetime(value.year, value.month, value.day), zone)  # noqa: DTZ001 - placed in its zone at once
 
 
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """Show a moment on the wall clock of a zone; raises ExpressionError at the edge of the years 1 and 9999."""
+    try:
+        return moment.astimezone(zone)
+    except (OverflowError, ValueError):
+        raise ExpressionError("the date leaves the years 1 to 9999") from None
+
+
 def add_duration(value: date, by: timedelta, zone: tzinfo) -> date:
     """
     Move a date or a moment. Whole days keep the time on the wall clock; anything finer counts real time.
@@ -121,7 +137,7 @@ def add_duration(value: date, by: timedelta, zone: tzinfo) -> date:
         value = as_moment(value, zone)
         if is_whole:
             return on_wall(value.replace(tzinfo=None) + by, value.tzinfo or UTC)
-        return (value.astimezone(UTC) + by).astimezone(value.tzinfo)
+        return in_zone(in_zone(value, UTC) + by, value.tzinfo or UTC)
     except OverflowError:
         raise ExpressionError("the date leaves the years 1 to 9999") from None
 
@@ -130,4 +146,4 @@ def between(later: date, earlier: date, zone: tzinfo) -> timedelta:
     """Return the duration from `earlier` to `later`; two dates differ by whole days."""
     if not isinstance(later, datetime) and not isinstance(earlier, datetime):
         return later - earlier
-    return as_moment(later, zone).astimezone(UTC) - as_moment(earlier, zone).astimezone(UTC)
+    return in_zone(as_moment(later, zone), UTC) - in_zone(as_moment(earlier, zone), UTC)

@@ -37,12 +37,21 @@ def meter_in(scope: Scope) -> Meter:
 
 def exact(value: Any) -> Decimal:
     """Return a number as a decimal; a float becomes what it is written as, so 0.1 is exactly 0.1."""
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return value
     try:
-        return EXACT.create_decimal(repr(value) if isinstance(value, float) else value)
+        made = EXACT.create_decimal(repr(value) if isinstance(value, float) else value)
     except (DecimalException, ValueError, OverflowError):
         raise ExpressionError("the number is too big") from None
+    if not made.is_finite():
+        raise ExpressionError("this is not a number, or an infinite one")
+    return made
+
+
+def read_long(scope: Scope, text: str) -> None:
+    """Count the walk through a text that is long; short ones cost nothing."""
+    if len(text) > UNMETERED_TEXT:
+        meter_in(scope).read_text(text)
 
 
 def _charge(scope: Scope, length: int) -> None:
@@ -273,7 +282,7 @@ def equal(scope: Scope, left: Any, right: Any) -> bool:
 def _same_content(scope: Scope, left: Any, right: Any) -> bool:
     if len(left) != len(right):
         return False
-    _charge(scope, len(left))
+    _charge(scope, 2 * len(left))
     if isinstance(left, dict):
         return all(name in right and equal(scope, value, right[name]) for name, value in left.items())
     return all(equal(scope, a, b) for a, b in zip(left, right, strict=True))

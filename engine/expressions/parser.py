@@ -317,6 +317,8 @@ class _Parser:
                 if token.value in names:
                     raise ExpressionError(f"the name “{token.value}” stands here twice", offset=token.at)
                 names.append(str(token.value))
+                if self.token.kind == "name":
+                    raise self.unexpected("expected “,” or “)”")
         self.advance()
         return Lambda(first.at, tuple(names), self.expression())
 

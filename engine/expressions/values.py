@@ -179,7 +179,15 @@ def json_text(value: object, meter: Meter, *, indent: bool = False) -> str:
     meter.charge(size >> 5)
     meter.take(size * 3)
     meter.take_text(size)
-    return orjson.dumps(to_json_value(value), option=orjson.OPT_INDENT_2 if indent else None).decode()
+    return json_bytes(to_json_value(value), orjson.OPT_INDENT_2 if indent else 0).decode()
+
+
+def json_bytes(value: object, option: int = 0) -> bytes:
+    """Encode plain JSON values; raises ExpressionError for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value, option=option)
+    except orjson.JSONEncodeError as error:
+        raise ExpressionError(f"this cannot be written as JSON: {error}") from None
 
 
 def to_json_value(value: object) -> Any:

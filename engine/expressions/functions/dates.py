@@ -9,7 +9,7 @@ from typing import Any
 
 from ..budget import DEFAULT, METER, Meter
 from ..errors import ExpressionError
-from ..moments import add_duration, as_moment, between, find_zone, on_wall, read_iso, zone_of
+from ..moments import add_duration, as_moment, between, find_zone, in_zone, on_wall, read_iso, zone_of
 from ..values import kind_of
 from .patterns_of_dates import read_by_pattern, write_by_pattern
 from .spec import Moment, Number, Text, Value, When, Whole, function
@@ -29,7 +29,7 @@ def _present(scope: Any) -> datetime:
 @function("date", ("now() >= now()", True), ('kind(now("Europe/Vienna"))', "datetime"), reads_clock=True)
 def now(scope: Value, zone: Text | None = None) -> datetime:
     """Gives the present moment, in the zone of the workflow or another one."""
-    return _present(scope).astimezone(_zone(scope, zone))
+    return in_zone(_present(scope), _zone(scope, zone))
 
 
 @function("date", ("kind(today())", "date"), reads_clock=True)
@@ -66,7 +66,7 @@ def date_(scope: Value, value: Value, month: Value = None, day: Whole | None = N
     if found is None:
         return None
     if isinstance(found, datetime):
-        return as_moment(found, zone).astimezone(zone).date()
+        return in_zone(as_moment(found, zone), zone).date()
     if isinstance(found, date):
         return found
     raise ExpressionError(f"cannot make a date from {kind_of(value)}", hint="write date(2026, 11, 23) or date(“2026-11-23”)")
@@ -94,7 +94,7 @@ def datetime_(scope: Value, value: Value, zone: Text | None = None) -> datetime 
     if not isinstance(found, date):
         raise ExpressionError(f"cannot make a moment from {kind_of(value)}", hint="write datetime(“2026-11-23T08:00”)")
     moment = as_moment(found, place)
-    return moment if zone is None else moment.astimezone(place)
+    return moment if zone is None else in_zone(moment, place)
 
 
 @function(
@@ -109,7 +109,7 @@ def format_date(scope: Value, value: When, pattern: Text = "yyyy-MM-dd", zone: T
     words stand in 'quotes'.
     """
     if zone is not None:
-        value = as_moment(value, find_zone(zone)).astimezone(find_zone(zone))
+        value = in_zone(as_moment(value, find_zone(zone)), find_zone(zone))
     return write_by_pattern(value, pattern)
 
 
@@ -126,9 +126,9 @@ def parse_date(scope: Value, text: Text, pattern: Text, zone: Text | None = None
 
 
 @function("date", ('text(in_zone("2026-07-01T08:00:00Z", "Europe/Vienna"))', "2026-07-01T10:00:00+02:00"))
-def in_zone(scope: Value, value: Moment, zone: Text) -> datetime:
+def in_zone_(scope: Value, value: Moment, zone: Text) -> datetime:
     """Shows the same moment on the wall clock of another zone."""
-    return value.astimezone(find_zone(zone))
+    return in_zone(value, find_zone(zone))
 
 
 @function("date", ('year("2026-11-23")', 2026), is_flat=True)
@@ -293,7 +293,7 @@ def end_of(scope: Value, value: When, unit: Text) -> date:
         if not isinstance(following, datetime):
             return following - timedelta(days=1)
         return value
-    return (as_moment(following, UTC).astimezone(UTC) - timedelta(microseconds=1)).astimezone(value.tzinfo)
+    return in_zone(in_zone(as_moment(following, UTC), UTC) - timedelta(microseconds=1), value.tzinfo or UTC)
 
 
 def _check_unit(unit: str) -> None:
@@ -307,9 +307,7 @@ def _check_unit(unit: str) -> None:
 def days_between(scope: Value, start: When, end: When) -> int:
     """Counts the days from one date to another; of moments the dates count."""
     zone = zone_of(scope)
-    first, last = (
-        as_moment(side, zone).astimezone(zone).date() if isinstance(side, datetime) else side for side in (start, end)
-    )
+    first, last = (in_zone(as_moment(side, zone), zone).date() if isinstance(side, datetime) else side for side in (start, end))
     return (last - first).days
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from ..budget import METER
 from ..errors import ExpressionError
-from ..operators import equal, is_number
+from ..operators import equal, is_number, read_long
 from ..values import short_kind_of, truth
 from .spec import Text, Thunk, Value, function
+
+_FAILURE = 100
 
 
 @function("logic", ('if(2 > 1, "yes", "no")', "yes"), ("if(false, 1)", None), ("if(false, 1, true, 2, 3)", 2), is_lazy=True)
@@ -56,6 +59,8 @@ def try_(scope: Value, value: Thunk, otherwise: Thunk = None) -> Any:  # type: i
     except ExpressionError as error:
         if error.is_final:
             raise
+        if (meter := scope.get(METER)) is not None:
+            meter.charge(_FAILURE)
     return otherwise(scope) if otherwise is not None else None
 
 
@@ -74,11 +79,12 @@ def is_null(value: Value) -> bool:
 @function(
     "logic", ('is_empty("  ")', True), ("is_empty([])", True), ("is_empty(0)", False), ("is_empty(null)", True), is_flat=True
 )
-def is_empty(value: Value) -> bool:
+def is_empty(scope: Value, value: Value) -> bool:
     """Tells whether a value is null, a text of blanks, an empty list or an empty object."""
     if value is None:
         return True
     if isinstance(value, str):
+        read_long(scope, value)
         return not value or value.isspace()
     return isinstance(value, list | dict) and not value
 

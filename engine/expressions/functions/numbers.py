@@ -45,7 +45,7 @@ def number(value: Value, point: Text = ".") -> Any:
     return checked(float(digits))
 
 
-_BLANKS = str.maketrans("", "", " \u00a0\u202f'_")
+_BLANKS = str.maketrans("", "", " \u00a0\u202f'")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}|[0-9]{1,3}(?:,[0-9]{3}){1,12})?(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?\Z")
 
 

@@ -10,6 +10,7 @@ from ..values import kind_of, truth
 from .spec import Fn, Many, Object, Text, Value, function
 
 MAX_PATH = 40
+MAX_PATH_TEXT = 2000
 
 
 @function("object", ("keys({a: 1, b: 2})", ["a", "b"]))
@@ -79,8 +80,8 @@ def at_path(value: Any, path: str) -> Any:
 def _found(value: Any, path: str) -> Any:
     if isinstance(value, dict) and path in value:
         return value[path]
-    steps = path.split(".", MAX_PATH + 1)
-    if len(steps) > MAX_PATH:
+    steps = path[: MAX_PATH_TEXT + 1].split(".", MAX_PATH + 1)
+    if len(steps) > MAX_PATH or len(path) > MAX_PATH_TEXT:
         raise ExpressionError(f"a path has at most {MAX_PATH} parts")
     for step in steps:
         if isinstance(value, dict) and step in value:
@@ -99,8 +100,8 @@ def _found(value: Any, path: str) -> Any:
 )
 def set_(meter: Meter, object_: Object, path: Text, value: Value) -> Object:
     """Gives the object with one field set; the path goes deeper with points. The object itself stays as it is."""
-    steps = path.split(".", MAX_PATH + 1)
-    if len(steps) > MAX_PATH:
+    steps = path[: MAX_PATH_TEXT + 1].split(".", MAX_PATH + 1)
+    if len(steps) > MAX_PATH or len(path) > MAX_PATH_TEXT:
         raise ExpressionError(f"a path has at most {MAX_PATH} parts")
     built = dict(object_)
     place = built

@@ -46,12 +46,12 @@ def _ready(meter: Meter, pattern: str, text: str) -> Any:
 
 
 def _matches(meter: Meter, pattern: str, text: str) -> Iterator[Any]:
-    """Yield the matches, charging the time that each one really took (a step is a microsecond)."""
+    """Yield the matches, charging the time that each one really took."""
     found = _ready(meter, pattern, text).finditer(text)
     while True:
         began = time.thread_time_ns()
         match = next(found, None)
-        meter.charge(4 + (time.thread_time_ns() - began) // 1000)
+        meter.charge(4 + (time.thread_time_ns() - began) // 500)
         if match is None:
             return
         yield match

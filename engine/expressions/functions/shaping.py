@@ -9,7 +9,7 @@ import orjson
 
 from ..budget import METER, Meter
 from ..errors import ExpressionError
-from ..values import check_result, kind_of, scalar_text, to_json_value
+from ..values import check_result, json_bytes, kind_of, scalar_text, to_json_value
 from .lists import sort_values
 from .spec import Fn, Many, Object, Text, Value, Whole, function
 
@@ -86,7 +86,7 @@ def identity_of(value: Any, meter: Meter) -> Any:
         size = check_result(value, meter.budget)
         meter.charge(size >> 5)
         meter.take(size * 2)
-        return ("json", orjson.dumps(to_json_value(_levelled(value)), option=orjson.OPT_SORT_KEYS))
+        return ("json", json_bytes(to_json_value(_levelled(value)), orjson.OPT_SORT_KEYS))
     if kind is Decimal and not value.is_finite():
         raise ExpressionError("the decimal is not a number")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..budget import Meter
 from ..errors import ExpressionError
+from ..operators import read_long
 from ..values import kind_of, scalar_text, text_of
 from .spec import Many, Text, Value, Whole, function
 
@@ -78,14 +79,16 @@ def length(value: Value) -> int:
 
 
 @function("text", ('starts_with("invoice-7", "invoice")', True), is_flat=True)
-def starts_with(text: Text, start: Text) -> bool:
+def starts_with(scope: Value, text: Text, start: Text) -> bool:
     """Tells whether the text begins with another."""
+    read_long(scope, start)
     return text.startswith(start)
 
 
 @function("text", ('ends_with("a.pdf", ".pdf")', True), is_flat=True)
-def ends_with(text: Text, end: Text) -> bool:
+def ends_with(scope: Value, text: Text, end: Text) -> bool:
     """Tells whether the text ends with another."""
+    read_long(scope, end)
     return text.endswith(end)
 
 
@@ -210,7 +213,9 @@ def _filling(meter: Meter, body: str, length: int, fill: str) -> str:
     missing = length - len(body)
     if missing <= 0 or not fill:
         return ""
-    meter.take_text(max(length, missing), not (fill.isascii() and body.isascii()))
+    is_wide = not (fill.isascii() and body.isascii())
+    meter.take_text(length, is_wide)
+    meter.take_text(missing, is_wide)
     return (fill * (missing // len(fill) + 1))[:missing]
 
 
@@ -240,7 +245,7 @@ def _bare(meter: Meter, text: str) -> str:
     """Take the accents off, a piece at a time, as one sign may stand for eighteen letters."""
     if text.isascii():
         return text
-    meter.charge(len(text) >> 3)
+    meter.charge(len(text) >> 1)
     written = []
     for start in range(0, len(text), 4096):
         parts = unicodedata.normalize("NFKD", text[start : start + 4096])
