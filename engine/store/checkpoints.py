@@ -68,12 +68,14 @@ class Checkpointer:
             return 0
 
     def _run(self) -> None:
-        connection = self._connect()
-        connection.execute("PRAGMA busy_timeout = 200")
+        connection = None
         try:
             while self._await_work():
                 # Somebody else at the file (a backup, a second Treadle): try again at the next turn.
                 with suppress(sqlcipher.OperationalError):
+                    if connection is None:
+                        connection = self._connect()
+                        connection.execute("PRAGMA busy_timeout = 200")
                     if time.monotonic() - self._last_commit >= self._idle_s:
                         self._tidy(connection)
                     elif self._is_long:
@@ -81,7 +83,8 @@ class Checkpointer:
         except sqlcipher.Error:
             log.exception("checkpoint failed")
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     def _await_work(self) -> bool:
         """Sleep without end while nothing changes, a tenth of a second while the log is long; False when it is over."""

@@ -83,6 +83,10 @@ class Database(ABC):
         except (DBAPIError, sqlcipher.Error, OSError) as error:
             raise self.explain(error) from error
 
+    def is_gone(self, connection: Connection) -> bool:
+        """Whether the connection itself is broken, so that a new one may well work."""
+        return False
+
     def after_commit(self) -> None:
         """Do what the database wants done now and then; called by the writer after each commit and must be quick."""
         return
@@ -135,7 +139,7 @@ class SqliteDatabase(Database):
                 raise self.explain(error) from error
         super().open()
         if self.path is not None:
-            self._checkpointer = Checkpointer(self.path, self._connect_writer)
+            self._checkpointer = Checkpointer(self.path, self._connect)
             self._checkpointer.start()
 
     def after_commit(self) -> None:
@@ -204,8 +208,9 @@ class SqliteDatabase(Database):
         connection = self._connect()
         try:
             if self._memory is None:
-                # The order matters: the first page of a new file fixes the kind of vacuum.
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    # The first page of a new file fixes the kind of vacuum; later this would only ask for the write lock.
+                    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
                 connection.execute("PRAGMA cache_size = -16000")
@@ -228,7 +233,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: str) -> None:
         try:
             address = make_url(url).set(drivername="postgresql+psycopg")
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise StoreError("The address of the database cannot be read.", hint="postgresql://user@host/name") from error
         self.name = address.render_as_string(hide_password=True)
         self.dialect = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
@@ -242,6 +247,10 @@ class PostgresDatabase(Database):
             isolation_level="REPEATABLE READ",
             connect_args=arguments | {"options": "-c default_transaction_read_only=on"},
         )
+
+    def is_gone(self, connection: Connection) -> bool:
+        """Whether the server closed the connection."""
+        return connection.invalidated or bool(getattr(connection.connection.driver_connection, "closed", False))
 
     def explain(self, error: BaseException) -> StoreError:
         """Return the error as a sentence with a hint."""

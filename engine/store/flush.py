@@ -141,7 +141,7 @@ class Segment:
             elif kind == START and more[0] is None and 0 <= epoch <= what.epoch and run_id not in finals:
                 epochs[run_id] = what.epoch
                 (new if run_id in new else changed)[run_id] = what
-            elif kind == FINISH and epoch == what.epoch and run_id not in finals:
+            elif kind == FINISH and epoch == what.epoch and finals.get(run_id) in (None, what.status):
                 (new if run_id in new else changed)[run_id] = what
             else:
                 lost.add(RunId(run_id))
@@ -181,16 +181,16 @@ class Segment:
         return frozenset(refused)
 
 
-def _stored(cursor: Any, statements: Statements, run_ids: set[str]) -> tuple[dict[str, int], set[str]]:
-    """Return the epochs of runs that are in the store, and which of them are final."""
+def _stored(cursor: Any, statements: Statements, run_ids: set[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the epochs of runs that are in the store, and the statuses of those that are final."""
     if not run_ids:
-        return {}, set()
+        return {}, {}
     cursor.execute(statements.epochs, (statements.id_list(run_ids),))
-    epochs, finals = {}, set()
+    epochs, finals = {}, {}
     for run_id, epoch, status in cursor.fetchall():
         epochs[run_id] = epoch
         if status in _FINAL_TEXTS:
-            finals.add(run_id)
+            finals[run_id] = status
     return epochs, finals
 
 

@@ -91,7 +91,9 @@ class Statements:
             dialect,
         )
         self.own_blob = _sql(into(tables.blobs).on_conflict_do_nothing(), dialect)
-        firings, runs = tables.firings.c, tables.runs.c
+        firings, runs, facts = tables.firings.c, tables.runs.c, tables.facts.c
+        self.find_fact = _sql(select(facts.seq).where(facts.run_id == bindparam("r"), facts.seq == bindparam("s")), dialect)
+        self.find_run = _sql(select(runs.id).where(runs.id == bindparam("r")), dialect)
         self.find_firing = _sql(
             select(firings.run_id).where(
                 firings.workflow_id == bindparam("w"), firings.node == bindparam("n"), firings.key == bindparam("k")

@@ -28,7 +28,7 @@ from engine.events.types import Event
 from engine.ids import RunId
 
 from .database import Database, is_about_data, is_refusal
-from .flush import Segment
+from .flush import FACT, START, Segment
 from .payloads import Payloads
 from .statements import Statements
 from .work import SqlUnitOfWork
@@ -83,6 +83,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="treadle-writer", daemon=True)
         self._open: tuple[Connection, Any, SqlUnitOfWork] | None = None
         self._taken = 0
+        self._is_committing = False
         self.unwritten = 0
 
     def start(self) -> None:
@@ -122,12 +123,15 @@ class Writer:
 
     def _flush(self, batch: list[Entry]) -> None:
         """Commit the batch, however long it takes."""
-        pause = FIRST_PAUSE_S
-        parts: list[Segment | Entry] | None = None
+        pause, in_doubt, is_renewed = FIRST_PAUSE_S, 0, False
         while True:
             report = Report(upto=self._taken)
+            self._is_committing = False
             try:
-                parts = self._prepare(batch) if parts is None else parts
+                if in_doubt and self._is_written(batch[:in_doubt]):
+                    batch = batch[in_doubt:]
+                in_doubt = 0
+                parts = self._prepare(batch)
                 with self._database.gate:
                     self._commit(parts, report)
             except Exception as error:
@@ -137,20 +141,48 @@ class Writer:
                 self._tell(report)
                 self._database.after_commit()
                 return
+            is_gone = self._open is not None and self._database.is_gone(self._open[0])
+            self._disconnect()
+            if is_gone and not self._is_committing and not is_renewed:
+                # The server closed a connection that slept: nothing of this was committed, so all of it may go again.
+                is_renewed = True
+                continue
             changes = [entry for entry in batch if entry[0] == CHANGE]
-            batch, parts = [entry for entry in batch if entry[0] != CHANGE], None
+            batch = [entry for entry in batch if entry[0] != CHANGE]
+            if self._is_committing:
+                in_doubt = len(batch)
+                failure.hint = f"It is not certain whether the change was kept. {failure.hint or ''}".strip()
             log.error("the database refused a transaction", exc_info=failure, extra={"records_waiting": len(batch)})
             failed: list[Settled] = [(entry[2], None, failure) for entry in changes]
             self._tell(Report(upto=self._taken, settled=failed, error=failure))
-            self._disconnect()
-            if not batch and not self.entries:
-                self._tell(Report(upto=self._taken))
-                return
             if self._stopping.wait(pause):
                 self._give_up(batch + self._take(), failure)
                 return
             pause = min(pause * 2, LONGEST_PAUSE_S)
             batch += self._take()
+
+    def _is_written(self, records: Sequence[Entry]) -> bool:
+        """
+        Whether records whose commit failed half way are on disk all the same: the whole transaction is there, or nothing.
+
+        The first fact of each run is looked for, since one run's records may have been dropped for good reasons.
+        """
+        firsts: dict[str, Entry] = {}
+        for record in records:
+            if record[0] == FACT:
+                firsts.setdefault(record[1].run_id, record)
+            elif record[0] == START and record[2][0] is not None:
+                firsts.setdefault(record[1].id, record)
+        connection, cursor, _ = self._connect()
+        with self._database.gate, connection.begin():
+            for run_id, (kind, thing, _) in firsts.items():
+                if kind == FACT:
+                    cursor.execute(self._statements.find_fact, (run_id, thing.seq))
+                else:
+                    cursor.execute(self._statements.find_run, (run_id,))
+                if cursor.fetchone() is not None:
+                    return True
+        return False
 
     def _give_up(self, batch: list[Entry], failure: StoreError) -> None:
         """Stopping on a disk that refuses: one last try for the records, and a loud count of what is left behind."""
@@ -197,6 +229,7 @@ class Writer:
                 elif not self._carry_out(cursor, work, part, report, is_alone=is_alone):
                     transaction.rollback()
                     return
+            self._is_committing = True
             transaction.commit()
         except BaseException:
             with suppress(Exception):
