@@ -48,7 +48,7 @@ def frame(title: str, *, here: str, wide: bool = False) -> Iterator[Element]:
 def brand_mark() -> Element:
     """Return Treadle's sign."""
     mark = ui.element("img").props("alt='' width=24 height=24")
-    mark.props["src"] = "/_treadle/icons/treadle.svg"
+    mark.props["src"] = "/_treadle/icons/favicon.svg"
     return mark
 
 

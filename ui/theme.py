@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import assets
 from nicegui import app as nicegui_app
 from nicegui import ui
+
+import assets
 
 from .browser import THEME_COOKIE
 from .editor.canvas import add_stylesheet
@@ -15,7 +16,7 @@ from .editor.canvas import add_stylesheet
 ASSETS = Path(assets.__file__).parent
 CSS = ASSETS / "css"
 ICONS = ASSETS / "icons"
-FAVICON = ICONS / "treadle.svg"
+FAVICON = ICONS / "favicon.svg"
 SHEETS = ("tokens.css", "base.css", "lists.css", "editor.css", "fields.css", "data.css", "run.css")
 YEAR = 31_536_000
 
@@ -56,3 +57,8 @@ def chosen_theme() -> Theme:
 def _folder() -> str:
     newest = max(int(sheet.stat().st_mtime) for sheet in CSS.glob("*.css"))
     return f"/_treadle/css-{newest}"
+
+
+def is_dark() -> bool:
+    """Whether this browser chose the dark colours (what the system says is known to the browser alone)."""
+    return chosen_theme() == "dark"

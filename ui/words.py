@@ -174,3 +174,172 @@ SHORTCUT_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
+
+# ------------------------------------------------------------------ editor
+STEPS = "Steps"
+SEARCH_STEPS = "Search steps"
+SAVED = "Saved"
+SAVING = "Saving…"
+UNDO = "Undo"
+REDO = "Redo"
+TIDY = "Tidy up"
+FIT = "Fit everything"
+AS_TEXT = "The document as text"
+TEST = "Test"
+TEST_HINT = "Run the draft once, now"
+STOP = "Stop"
+PUBLISH = "Publish"
+PUBLISH_DO = "Publish"
+PUBLISH_TITLE = "Publish a version"
+PUBLISH_MESSAGE = "What changed (optional)"
+PUBLISH_TEXT = "The drawing as it is now becomes a version that never changes, and its triggers start runs of it."
+NOTHING_TO_UNDO = "There is nothing to undo."
+NOTHING_TO_REDO = "There is nothing to redo."
+CIRCLE = "A step cannot wait for itself: this line would close a circle."
+CIRCLE_HINT = "Lines go one way; draw it to a step further on."
+DATA = "Data"
+DATA_VIEW = "How to show the data"
+TABLE = "Table"
+JSON = "JSON"
+LOG = "Log"
+OUTPUT = "Output"
+PAGE_BEFORE = "Page before"
+PAGE_AFTER = "Next page"
+NO_ITEMS = "No items"
+NOTHING_LEFT = "Nothing left by this port"
+NOTHING_ARRIVED = "Nothing arrived here"
+NO_FAILED_ITEMS = "No item failed"
+NO_RUN_YET = "No data yet"
+NO_RUN_YET_TEXT = "Press Test: the draft runs once, and every step shows here what went in and what came out."
+CHOOSE_A_STEP = "Choose a step"
+CHOOSE_A_STEP_TEXT = "Click a step on the canvas to see what went in and what came out of it in this run."
+STEP_DID_NOT_RUN = "This step did not run yet"
+STEP_DID_NOT_RUN_TEXT = "Press Test to see its data."
+TEST_STARTED = "The test runs"
+
+_GROUPS = {
+    "triggers": "Starts",
+    "network": "Network",
+    "data": "Data",
+    "flow": "Flow",
+    "files": "Files",
+    "messages": "Messages",
+    "code": "Code",
+    "ai": "AI",
+}
+
+
+def step_group(hue: str) -> str:
+    return _GROUPS.get(hue, hue.capitalize())
+
+
+def no_step(text: str) -> str:
+    return f"No step has to do with “{text}”."
+
+
+def unknown_step(use: str) -> str:
+    return f"unknown step {use}"
+
+
+def items_shown(first: int, last: int, total: int) -> str:
+    return f"{first:,}–{last:,} of {total:,} items"
+
+
+def output_port(port: str, *, alone: bool) -> str:
+    return "Output" if alone else f"Output · {port}"
+
+
+def input_port(port: str, *, alone: bool) -> str:
+    return "Input" if alone else f"Input · {port}"
+
+
+def skipped_hint() -> str:
+    return "The step was skipped: nothing arrived at it in this run."
+
+
+def copied(text: str) -> str:
+    return f"{text} is on the clipboard."
+
+
+# ------------------------------------------------------------------ inspector
+NAME = "name"
+VALUE = "value"
+EXPRESSION = "expression"
+FIELD_NAME = "field"
+PORT = "port"
+ADD = "Add"
+ADD_FIELD = "Add a field"
+ADD_CASE = "Add a case"
+ADD_EXPRESSION = "Add an expression"
+REMOVE = "Remove"
+FX_ON = "Compute this with an expression"
+FX_OFF = "Choose a fixed value"
+PREVIEW_NEEDS_DATA = "Test once, and the result shows here."
+PREVIEW_ITEM = "Preview with item"
+ITEMS_PLACEHOLDER = '[{"name": "Ada", "total": 12.5}]'
+NOT_ITEMS = "Items are a list of objects: [{…}, {…}]."
+INSPECTOR = "Settings of the step"
+STEP_TITLE = "Name of the step"
+STEP_MENU = "More for this step"
+DISABLE = "Switch this step off"
+ENABLE = "Switch this step on"
+DUPLICATE_STEP = "Duplicate"
+REMOVE_STEP = "Remove"
+COPY_ID = "Copy its id"
+TEST_FROM = "Test from here"
+MORE_SETTINGS = "More settings"
+WHEN_IT_FAILS = "When it fails"
+NOTE = "Note"
+NOTE_HINT = "For whoever reads this next."
+ON_ERROR = "If an item fails"
+ON_ERROR_CHOICES = {
+    "stop": "Stop the run",
+    "route": "Send it out by the error port",
+    "ignore": "Drop it and go on",
+}
+RETRY_ATTEMPTS = "Tries"
+RETRY_FIRST = "First pause"
+RETRY_LONGEST = "Longest pause"
+TIMEOUT = "Time limit"
+RUN_ON_EMPTY = "Run even when nothing arrives"
+OFF_NOW = "This step is switched off: items pass it untouched."
+NOTHING_SELECTED = "Workflow"
+DESCRIPTION = "What it is for"
+DESCRIPTION_PLACEHOLDER = "One or two sentences for the people who meet it later."
+TIMEZONE = "Time zone"
+CONCURRENCY = "Runs at the same time"
+CONCURRENCY_HINT = "Empty: no limit."
+ON_FAILURE = "When a run fails, call"
+ON_FAILURE_HINT = "The name of a workflow; it gets the failure as its item."
+RUN_TIMEOUT = "Time limit of a run"
+PROBLEMS = "Problems"
+NO_PROBLEMS = "Nothing is wrong with this drawing."
+UNKNOWN_STEP_HINT = "The document names a step that this Treadle does not know. Its settings are kept as they are."
+TIPS = "Good to know"
+TIP_LIST = (
+    "Drag a step from the left, or press + on a port.",
+    "Drop a step on a line to put it between.",
+    "Press ? for all keys.",
+)
+
+
+def not_json(error: str) -> str:
+    return f"This is no JSON yet: {error}"
+
+
+def preview_of(index: int, total: int) -> str:
+    return f"{index + 1:,} of {total:,}"
+
+
+def steps_selected(count: int) -> str:
+    return f"{count} steps selected"
+
+
+# ------------------------------------------------------------------ the document as text
+AS_TEXT_SENTENCE = "This is all there is: what you see here is what is stored, compared and exported."
+APPLY = "Apply"
+GONE_HINT = "It may have been deleted. The list shows what there is."
+
+
+def at_line(line: int | None, sentence: str) -> str:
+    return f"Line {line}: {sentence}" if line else sentence

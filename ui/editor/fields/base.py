@@ -1,0 +1,102 @@
+"""What every field editor has: a label, help, and the problems of its field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+from nicegui.element import Element
+
+from engine.model.changes import ABSENT
+
+from ...components.parts import box, icon, row, text
+from .context import FormContext
+
+if TYPE_CHECKING:
+    from engine.steps.spec import FieldSpec
+
+
+class FieldEditor:
+    """
+    The editor of one field; subclasses draw the control in `build` and call `commit` with what was typed.
+
+    An empty field is taken out of the document altogether, so a default keeps being a default.
+    """
+
+    def __init__(self, context: FormContext, spec: FieldSpec) -> None:
+        self.context, self.spec = context, spec
+        self.root = box("tr-field").mark(f"field-{spec.name}")
+        with self.root:
+            with row("tr-field__head"):
+                text(self.label, "tr-label tr-clip")
+                if spec.required:
+                    text("*", "tr-field__must").tooltip("required")
+                box("tr-grow")
+                self.extras = row("tr-field__extras")
+            self.body = box("tr-field__body")
+            if spec.help:
+                text(spec.help, "tr-hint", tag="div")
+            self._problems = box("tr-field__problems")
+        with self.body:
+            self.build(self.value)
+        self.show_problems()
+
+    @property
+    def label(self) -> str:
+        """The field's own label, else its name in words."""
+        return self.spec.label or self.spec.name.replace("_", " ").capitalize()
+
+    @property
+    def value(self) -> Any:
+        """What stands in the document, None when nothing does."""
+        return self.context.fields.get(self.spec.name)
+
+    def build(self, value: Any) -> None:
+        """Draw the control for a value; called inside the field's body."""
+        raise NotImplementedError
+
+    def rebuild(self) -> None:
+        """Draw the control anew from the document."""
+        self.body.clear()
+        with self.body:
+            self.build(self.value)
+        self.show_problems()
+
+    async def commit(self, value: Any) -> None:
+        """Write what was typed."""
+        empty = value is None or value == "" or value == {} or value == []
+        await self.context.write(self.spec.name, ABSENT if empty else value)
+
+    def show_problems(self) -> None:
+        """Show what the check says about this field now."""
+        problems = self.context.problems(self.spec.name)
+        self._problems.clear()
+        bad = any(problem.severity == "error" for problem in problems)
+        self.root.classes(add="tr-field--bad") if bad else self.root.classes(remove="tr-field--bad")
+        with self._problems:
+            for problem in problems[:3]:
+                with row("tr-field__problem").mark("field-problem"):
+                    icon("error" if problem.severity == "error" else "warning")
+                    with box("tr-grow"):
+                        text(first_line(problem.text), tag="div")
+                        if problem.hint:
+                            text(problem.hint, "tr-field__problemhint", tag="div")
+
+    def icon_toggle(self, icon_name: str, tooltip: str, is_on: bool, on_click: Any) -> Element:
+        """Return a small toggle for the head of the field."""
+        made = box("tr-fx tr-fx--on" if is_on else "tr-fx", tag="button").props("type=button")
+        made.props["aria-label"] = tooltip
+        made.props["aria-pressed"] = "true" if is_on else "false"
+        made.on("click", on_click)
+        with made:
+            if icon_name == "fx":
+                text("fx")
+            else:
+                icon(icon_name)
+            ui.tooltip(tooltip).props("delay=400")
+        return made
+
+
+def first_line(sentence: str) -> str:
+    """Return a problem's sentence without the source lines below it."""
+    return sentence.split("\n", 1)[0]

@@ -1,0 +1,5 @@
+"""Every run, newest first."""
+
+
+def install() -> None:
+    """Register the page."""

@@ -1,0 +1,7 @@
+"""Settings."""
+
+from pathlib import Path
+
+
+def install(data: Path | None = None) -> None:
+    """Register the page."""
