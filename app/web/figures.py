@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.web.metrics import Family, Metrics
+from app.web.metrics import Family, Labels, Metrics
 from engine.model.run import RunStatus
 from engine.run.worker import Worker
 from engine.store import SqlStore
@@ -15,7 +15,7 @@ def gather(store: SqlStore, worker: Worker, triggers: Triggers) -> Metrics:
 
     async def runs() -> list[Family]:
         counts = await store.read(lambda work: work.runs.count_by_status())
-        by_status = {(("status", status.value),): float(counts.get(status, 0)) for status in RunStatus}
+        by_status: dict[Labels, float] = {(("status", status.value),): float(counts.get(status, 0)) for status in RunStatus}
         return [
             Family("treadle_runs", "gauge", "Runs in the store, by status.", by_status),
             _one("treadle_runs_going", "gauge", "Runs that this process carries now.", worker.running),

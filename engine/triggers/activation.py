@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine.clock import Clock
-from engine.errors import BadInput, BadRequest, InvalidDocument, NotFound
+from engine.errors import BadInput, BadRequest, InvalidDocument
 from engine.ids import VersionId, WorkflowId
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Node, Version, Workflow

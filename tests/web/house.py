@@ -11,6 +11,12 @@ from typing import Any
 import httpx
 import uvicorn
 
+from app.api import build_api
+from app.web.dispatcher import Dispatcher
+from app.web.figures import gather, is_ready
+from app.web.hooks import Hooks
+from app.web.security import Gate, Hosts
+from app.web.sessions import Sessions
 from engine.access import OWNER
 from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
@@ -87,6 +93,23 @@ class House:
         await self.studio.workflows.activate(workflow.id)
         return workflow.id
 
+    def front(self, *, limit: int = 1024 * 1024, wait: float = 10.0) -> Dispatcher:
+        """Return the front door with everything behind it but the screen."""
+        hooks = Hooks(self.triggers.webhooks, self.worker, self.files, self.studio.runs.finished, limit=limit, wait=wait)
+        return Dispatcher(
+            Gate(no_screen, Sessions(b"k" * 32, self.clock)),
+            hooks=hooks,
+            api=build_api(self.studio),
+            hosts=Hosts(),
+            metrics=gather(self.store, self.worker, self.triggers),
+            ready=lambda: is_ready(self.store),
+        )
+
+    async def token(self, *scopes: str) -> dict[str, str]:
+        """Return the headers of a caller with a new token."""
+        _, secret = await self.studio.tokens.create("a test", scopes or ("read", "run", "write"))
+        return {"Authorization": f"Bearer {secret}"}
+
     async def runs(self) -> list[Run]:
         """Return every run there is, oldest first, once all of them are over."""
         await self.store.journal.barrier()
@@ -96,6 +119,21 @@ class House:
     async def outputs(self, run: Run, node: str) -> list[dict[str, Any]]:
         """Return what left a node by `out`."""
         return (await self.studio.runs.output(run.id, node)).items
+
+
+async def no_screen(scope: Any, receive: Any, send: Any) -> None:
+    """Stand in the place of the studio: say that it was reached."""
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"the studio"})
+    else:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
 
 
 @asynccontextmanager

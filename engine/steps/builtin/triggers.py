@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from engine.steps.define import ADVANCED, PLAIN, Cron, Items, Label, Options, Timezone, trigger
 
@@ -78,8 +78,15 @@ def webhook(
         PLAIN,
     ] = "at_once",
     sign: Annotated[
-        Literal["none"], Label("Signature", "How callers prove who they are."), Options.of(none="Not checked"), ADVANCED, PLAIN
-    ] = "none",
+        dict[str, Any] | None,
+        Label(
+            "Signature",
+            "How callers prove who they are: style (standard, github, stripe, slack, hmac) and secret, or secret_env with the "
+            "name of an environment variable. Not checked when empty.",
+        ),
+        ADVANCED,
+        PLAIN,
+    ] = None,
 ) -> None:
     """Starts when another program calls an address of this Treadle. The item holds the request, its body read by its type."""
 
