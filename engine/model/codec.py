@@ -19,7 +19,7 @@ from engine.model.decode import decode, locate
 from engine.model.encode import check_plain, document_data, fragment_data
 from engine.model.json_reader import read_json
 from engine.model.problems import Problem
-from engine.model.tree import MAX_BYTES, MAX_PROBLEMS, Path, Position, Tree, problem_at
+from engine.model.tree import MAX_BYTES, Path, Position, Tree, problem_at
 from engine.model.workflow import Document, Edge, Node
 from engine.model.write import write_yaml
 from engine.model.yaml_reader import read_yaml
@@ -164,8 +164,5 @@ def _written(data: dict[str, Any]) -> str:
 
 
 def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:
-    ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
-    if len(ordered) > MAX_PROBLEMS:
-        rest = len(ordered) - MAX_PROBLEMS
-        ordered[MAX_PROBLEMS:] = [problem_at("too_many", f"And {rest} problems more.")]
-    return tuple(ordered)
+    """In the order of the text; what has no place stands first, and that there are more stands last."""
+    return tuple(sorted(problems, key=lambda found: (found.code == "too_many", found.line or 0, found.column or 0)))

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 
 from engine.ids import NodeId
 from engine.model.durations import parse_duration
-from engine.model.tree import MAX_EDGES, MAX_NODES, Path, Position, Tree, problem_at
+from engine.model.tree import MAX_EDGES, MAX_NODES, Path, Position, Stop, Tree, note, problem_at
 from engine.model.words import PORT_PATTERN, did_you_mean, is_node_id, nearest, one_of, slug
 from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Edge, Node, OnError, OnUncertain, RetryPolicy, Settings
 
@@ -46,9 +46,13 @@ def decode(tree: Tree, *, is_fragment: bool = False) -> Document | None:
     """
     Return the document that a tree describes, as far as it can be told, and add what is wrong to the tree's problems.
 
-    None when it is no document at all. What is wrong is left out or takes its default; a fragment needs no name.
+    None when it is no document at all, or has hundreds of problems. What is wrong is left out or takes its default. A fragment
+    needs no name.
     """
-    return _Decoder(tree).document(is_fragment=is_fragment)
+    try:
+        return _Decoder(tree).document(is_fragment=is_fragment)
+    except Stop:
+        return None
 
 
 def parse_edge(text: str) -> Edge | None:
@@ -311,7 +315,7 @@ class _Decoder:
 
     def problem(self, code: str, text: str, path: Path, *, hint: str | None = None, at_key: bool = False) -> None:
         position = (self.tree.keys.get(path) if at_key else None) or locate(self.tree.positions, path)
-        self.tree.problems.append(problem_at(code, text, path, position, hint=hint))
+        note(self.tree.problems, problem_at(code, text, path, position, hint=hint))
 
 
 def locate(positions: Mapping[Path, Position], path: Path) -> Position | None:

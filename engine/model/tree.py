@@ -80,6 +80,14 @@ def problem_at(
     )
 
 
+def note(problems: list[Problem], problem: Problem) -> None:
+    """Add a problem to the list; the one that would be too many ends it, with `Stop`."""
+    if len(problems) >= MAX_PROBLEMS:
+        problems.append(problem_at("too_many", "There are more problems than these.", hint="Mend these first."))
+        raise Stop
+    problems.append(problem)
+
+
 class TreeBuilder:
     """
     Puts a stream of openings, scalars and closings together.
@@ -103,9 +111,8 @@ class TreeBuilder:
         return self._stack[-1].next_path() if self._stack else ()
 
     def problem(self, code: str, text: str, position: Position, *, hint: str | None = None, is_warning: bool = False) -> None:
-        """Note a problem at the value that comes next."""
-        if len(self.tree.problems) < MAX_PROBLEMS:
-            self.tree.problems.append(problem_at(code, text, self.path, position, hint=hint, is_warning=is_warning))
+        """Note a problem at the value that comes next; raises `Stop` when there are too many."""
+        note(self.tree.problems, problem_at(code, text, self.path, position, hint=hint, is_warning=is_warning))
 
     def stop(self, code: str, text: str, position: Position, *, hint: str | None = None) -> Stop:
         """Note the problem that ends the reading and return the exception to raise."""

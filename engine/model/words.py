@@ -11,13 +11,21 @@ from engine.ids import NodeId
 
 ID_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{0,63}"
 PORT_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
+MANY: Final = 200
 _ID: Final = re.compile(ID_PATTERN)
 _PORT: Final = re.compile(PORT_PATTERN)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word most like this one, None when nothing is close."""
+    """
+    Return the known word most like this one, None when nothing is close.
+
+    Among many words only those of about the same length that begin or end alike are looked at, so that it stays quick.
+    """
     words = list(known)
+    if len(words) > MANY and word:
+        words = [one for one in words if one and abs(len(one) - len(word)) < 4 and (one[0] == word[0] or one[-1] == word[-1])]
+        words = words[:MANY]
     if close := difflib.get_close_matches(word[:100], words, n=1, cutoff=0.6):
         return close[0]
     lower = word.lower()

@@ -12,7 +12,7 @@ from engine.ids import NodeId
 from engine.model.codec import Parsed
 from engine.model.graph import Graph
 from engine.model.problems import Problem
-from engine.model.tree import Path, Position, problem_at
+from engine.model.tree import Path, Position, Stop, note, problem_at
 from engine.model.words import did_you_mean, one_of
 from engine.model.workflow import ERROR_PORT, Document, Edge
 from engine.steps.catalog import Catalog
@@ -49,17 +49,25 @@ class _Checker:
 
     def run(self) -> list[Problem]:
         """Look at everything; problems come in the order of the text, or of the document where there is no text."""
-        self.steps()
-        fields = FieldChecker(self.graph, self.locate, self.document.settings.timezone)
-        for node_id, spec in self.specs.items():
-            self.problems += fields.check(self.document.nodes[node_id], spec)
-        self.edges()
-        self.shape()
-        self.failures()
-        self.settings()
+        try:
+            self.settings()
+            self.steps()
+            self.edges()
+            self.shape()
+            self.failures()
+            self.fields()
+        except Stop:
+            pass
         if self.parsed:
-            self.problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+            self.problems.sort(key=lambda found: (found.code == "too_many", found.line or 0, found.column or 0))
         return self.problems
+
+    def fields(self) -> None:
+        """Check what stands under `with`."""
+        checker = FieldChecker(self.graph, self.locate, self.document.settings.timezone)
+        for node_id, spec in self.specs.items():
+            for problem in checker.check(self.document.nodes[node_id], spec):
+                note(self.problems, problem)
 
     def steps(self) -> None:
         """Find the step of each node."""
@@ -203,7 +211,7 @@ class _Checker:
     ) -> None:
         """Note a problem; `node` names the one to mark where the path does not."""
         problem = problem_at(code, text, path, self.locate(path), hint=hint, is_warning=is_warning, node=node)
-        self.problems.append(problem)
+        note(self.problems, problem)
 
 
 def is_timezone(name: str) -> bool:

@@ -1,6 +1,7 @@
 """The workflow document as text: the canonical form, and what is said about texts that are wrong."""
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -296,6 +297,22 @@ def test_limits_hold_before_anything_is_built(text):
     parsed = parse_document(text)
     assert ["too_large"] == [problem.code for problem in parsed.problems]
     assert parsed.document is None
+
+
+def test_hundreds_of_problems_end_the_list():
+    """Nobody reads the 501st, and looking for right words costs time."""
+    keys = "".join(f"  k{i}: 1\n" for i in range(200_000))
+    places = "".join(f"  m{i}: [0, 0]\n" for i in range(10_000))
+    nodes = "".join(f"  n{i}: {{use: a.b}}\n" for i in range(5000))
+    for text in (
+        f"treadle: 1\nname: x\nsettings:\n{keys}",
+        f"treadle: 1\nname: x\nnodes:\n{nodes}layout:\n{places}",
+        "treadle: 1\nname: x\nname: &a x\n" + "name: &a x\n" * 600,
+    ):
+        started = time.perf_counter()
+        parsed = parse_document(text)
+        assert ("too_many", 501) == (parsed.problems[-1].code, len(parsed.problems))
+        assert time.perf_counter() - started < 5
 
 
 def test_five_thousand_nodes_are_read_and_written_back():

@@ -241,6 +241,16 @@ def test_a_document_without_text_has_problems_without_lines():
     assert [] == check_document(parse_document("- no document"), CATALOG)
 
 
+def test_hundreds_of_problems_end_the_list():
+    """A large document in which nothing fits is answered quickly."""
+    nodes = "".join(f"  n{i}: {{use: data.filtre, with: {{where: nodes.m{i}.item}}}}\n" for i in range(4000))
+    edges = "".join(f"  - m{i} -> n{i}\n" for i in range(4000))
+    started = time.perf_counter()
+    found = check_document(read_document(f"treadle: 1\nname: Demo\nnodes:\n{nodes}edges:\n{edges}"), CATALOG)
+    assert ("too_many", 501) == (found[-1].code, len(found))
+    assert time.perf_counter() - started < 5
+
+
 def test_a_thousand_nodes_are_checked_in_a_blink():
     """The editor checks after each change; expressions are remembered by their text."""
     data = document_as_data(read_document(a_text()))
