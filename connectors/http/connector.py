@@ -133,7 +133,7 @@ def body_options(body: Any, kind: str) -> dict[str, Any]:
         return {kind: body}
     if kind == "text":
         if isinstance(body, dict | list):
-            raise BadInput("body", "The body is no text.", hint="Write to_json(…) around it, or send it as JSON.")
+            raise BadInput("body", "The body is no text.", hint="Write json(…) around it, or send it as JSON.")
         return {"content": str(body)}
     return {"content": body} if isinstance(body, str) else {"json": body}
 

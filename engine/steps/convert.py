@@ -40,7 +40,7 @@ def _bad(spec: FieldSpec, wanted: str, value: Any, hint: str | None = None) -> B
 def _text(spec: FieldSpec, value: Any, timezone: str) -> str:
     text = scalar_text(value)
     if text is None:
-        raise _bad(spec, "a text", value, "Write to_json(…) around a list or an object to make a text of it.")
+        raise _bad(spec, "a text", value, "Write json(…) around a list or an object to make a text of it.")
     return text
 
 
