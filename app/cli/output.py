@@ -48,7 +48,9 @@ def say_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:
     if not rows:
         margin().print(empty)
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name == columns[0])
     for row in rows:
         table.add_row(*row)
     console().print(table)
