@@ -31,8 +31,9 @@ Packed = tuple[int, bytes | None]
 """The two columns `payload_form` and `payload`."""
 
 NOTHING: Final[Packed] = (PLAIN, None)
-_HANDLE: Final = re.compile(rb'"' + re.escape(FILE_KEY.encode()) + rb'"\s*:\s*"([0-9a-f]{64})"')
-_HANDLE_MARK: Final = f'"{FILE_KEY}"'.encode()
+_HANDLE_MARK: Final = b'"' + FILE_KEY.encode()
+_HANDLE: Final = re.compile(re.escape(_HANDLE_MARK) + rb'(?::[0-9a-f]+)?"\s*:\s*\[?"([0-9a-f]{64})"')
+"""A file handle in an encoded batch, in the plain form (`File.as_json`) and in the one of `engine.run.payloads`."""
 
 
 class Payloads:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from engine.errors import StoreError
 from engine.model.run import RunStatus
+from engine.run.payloads import encode_batch
 from engine.store.payloads import COMPRESS_FROM, COMPRESSED, KEEP_FROM, KEPT, KEPT_COMPRESSED, PLAIN
 
 pytestmark = pytest.mark.anyio
@@ -99,8 +100,10 @@ async def test_a_sweep_removes_only_what_nobody_needs(store, make, clock):
     """
     used = await store.blobs.keep(b"in an item", name="a.txt", media_type="text/plain")
     unused = await store.blobs.keep(b"nobody's", name="b.txt", media_type="text/plain")
-    handle = f'[{{"file": {{"$file":"{used.hash}","name":"a.txt"}}}}]'.encode()
-    runs = [await kept(store, make, payload) for payload in (NOISE, handle)]
+    plain = f'[{{"file": {{"$file":"{used.hash}","name":"a.txt"}}}}]'.encode()
+    listed = await store.blobs.keep(b"in a batch", name="d.txt", media_type="text/plain")
+    encoded = encode_batch([{"file": listed}])
+    runs = [await kept(store, make, payload) for payload in (NOISE, plain, encoded)]
     young = await store.blobs.keep(b"just now", name="c.txt", media_type="text/plain")
     now = clock.now().timestamp()
     for path in store.blobs.folder.glob("??/*"):
@@ -109,6 +112,7 @@ async def test_a_sweep_removes_only_what_nobody_needs(store, make, clock):
 
     assert (1, len(b"nobody's")) == await store.sweep_blobs()
     assert store.blobs.path(used).read_bytes() == b"in an item"
+    assert store.blobs.path(listed).read_bytes() == b"in a batch"
     with pytest.raises(Exception, match=r"b\.txt"):
         store.blobs.open(unused)
 
@@ -116,5 +120,5 @@ async def test_a_sweep_removes_only_what_nobody_needs(store, make, clock):
         store.journal.finish(make.run(RunStatus.SUCCEEDED, id=run.id))
     await store.journal.barrier()
     await store.write(lambda work: work.runs.prune(before=clock.now() + timedelta(seconds=1)))
-    assert (2, len(NOISE) + len(b"in an item")) == await store.sweep_blobs()
+    assert (3, len(NOISE) + len(b"in an item") + len(b"in a batch")) == await store.sweep_blobs()
     assert store.blobs.path(young).read_bytes() == b"just now"

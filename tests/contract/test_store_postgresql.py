@@ -22,9 +22,7 @@ def store_url(store_url):
 
 def end_other_connections(url):
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'treadle'"
-        )
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'treadle'")
 
 
 async def test_a_connection_that_was_closed_is_opened_again(store, store_url, make):
