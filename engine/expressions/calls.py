@@ -7,7 +7,7 @@ from typing import Any
 
 from .budget import METER, Meter
 from .errors import ExpressionError
-from .functions.spec import EXACT_TYPES, Function, Parameter, fitted
+from .functions.spec import EXACT_TYPES, MAX_WHOLE, Function, Parameter, fitted
 from .syntax import Call, Literal
 
 Run = Callable[[Any], Any]
@@ -31,14 +31,14 @@ def _argument(function: Function, index: int, run: Run, call: Call) -> Run:
         return run
     written = call.arguments[index]
     exact = EXACT_TYPES[kind]
-    if isinstance(written, Literal) and type(written.value) in exact:
+    if isinstance(written, Literal) and type(written.value) in exact and not (kind == "whole" and not _is_small(written.value)):
         return run
     at, label, default = written.at, _label(function, index), parameter.default
-    is_optional = parameter.is_optional
+    is_optional, is_whole = parameter.is_optional, kind == "whole"
 
     def argument(frame: Any) -> Any:
         value = run(frame)
-        if type(value) in exact:
+        if type(value) in exact and (not is_whole or -MAX_WHOLE < value < MAX_WHOLE):
             return value
         if value is None and is_optional:
             return default
@@ -48,6 +48,10 @@ def _argument(function: Function, index: int, run: Run, call: Call) -> Run:
             raise ExpressionError(f"{label} {error.message}", hint=error.hint, offset=at) from None
 
     return argument
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, int) and -MAX_WHOLE < value < MAX_WHOLE
 
 
 def _label(function: Function, index: int) -> str:

@@ -161,7 +161,7 @@ def _number(source: str, place: int) -> Token:
     if is_whole:
         return Token("number", int(written), place, end)
     value = float(written)
-    if not -1e300 < value < 1e300:
+    if not value <= 1e300:
         raise ExpressionError("the number is too big", offset=place)
     return Token("number", value, place, end)
 

@@ -275,6 +275,8 @@ def _value_of(text: str, before: list[Token], source: str, sample: Mapping[str, 
 
 
 def _node_sample(nodes: Any, name: str) -> tuple[Any, bool]:
+    if isinstance(nodes, Mapping):
+        return nodes.get(name), name in nodes
     try:
         return (nodes.lookup(name) if isinstance(nodes, Lazy) else type(nodes).get_node(nodes, name)), True
     except (ExpressionError, AttributeError):

@@ -80,14 +80,17 @@ class Template:
             return first.evaluate(scope, budget)
         meter = Meter(budget or DEFAULT, scope)
         written = []
+        length = 0
         for part in self.parts:
             if isinstance(part, str):
                 written.append(part)
+                length += len(part)
                 continue
             value = part.evaluate(scope, budget)
             try:
                 text = value if isinstance(value, str) else text_of(value, meter)
-                meter.take_text(len(text), not text.isascii())
+                length += len(text)
+                meter.take_text(length if length > meter.budget.text else len(text), not text.isascii())
             except ExpressionError as error:
                 raise error.located(part.tree.at).within(self.source) from None
             written.append(text)

@@ -1,4 +1,4 @@
-"""Nothing gets out, nothing blows up: the corpus of hostile expressions, tried in a process whose time and memory are watched."""
+"""Nothing gets out, nothing blows up: hostile expressions, tried in a process whose time and memory are watched."""
 
 import json
 import os

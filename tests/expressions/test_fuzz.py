@@ -5,10 +5,52 @@ import time
 
 from engine.expressions import FUNCTIONS, ExpressionError, check_expression, compile_expression, to_json_value
 
-SIGNS = "+ - * / % < <= > >= == != && || ! ?? ? : . ?. , => ...".split()
+SIGNS = [
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "==",
+    "!=",
+    "&&",
+    "||",
+    "!",
+    "??",
+    "?",
+    ":",
+    ".",
+    "?.",
+    ",",
+    "=>",
+    "...",
+]
 LITERALS = ["0", "1", "-1", "2.5", "1e300", "99999999999999999999", '"a"', "'b'", '""', '"2026-11-23"', '"[0-9]+"']
-NAMES = "item items index nodes run x y true false null and or not in a b lines nodes.fetch".split()
-FIELDS = "item.a item.b item.text item.when item.lines item.none item.yes".split()
+NAMES = [
+    "item",
+    "items",
+    "index",
+    "nodes",
+    "run",
+    "x",
+    "y",
+    "true",
+    "false",
+    "null",
+    "and",
+    "or",
+    "not",
+    "in",
+    "a",
+    "b",
+    "lines",
+    "nodes.fetch",
+]
+FIELDS = ["item.a", "item.b", "item.text", "item.when", "item.lines", "item.none", "item.yes"]
 VALUES = ["[]", "[1, null, 2]", "{a: 1}", "today()", "now()", "days(2)", 'decimal("1.5")', "null", "true"]
 WORDS = [*NAMES, *SIGNS * 2, *"()[]{}" * 4, *LITERALS, *FIELDS, *VALUES, "x => x", "(x, y) => x + y"]
 WORDS += [*FUNCTIONS, *(f"{name}(" for name in FUNCTIONS)]

@@ -274,6 +274,6 @@ def fitted(value: Any, kind: str, scope: Any) -> Any:
         if isinstance(value, str) and kind not in ("text", "object", "list", "flag")
         else kind_of(value)
     )
-    if kind == "whole" and type(value) in (float, Decimal):
-        shown = "a number with a fraction" if value == value else "a number"
+    if kind == "whole" and type(value) in (int, float, Decimal):
+        shown = "one this big" if type(value) is int or abs(value) >= MAX_WHOLE else "a number with a fraction"
     raise ExpressionError(f"needs {needed}, not {shown}", hint=hint)
