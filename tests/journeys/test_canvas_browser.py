@@ -367,6 +367,29 @@ def test_tidy_up_is_one_undoable_gesture(canvas: Page) -> None:
     expect(heard(canvas)).to_have_text("restored")
 
 
+def test_a_long_workflow_goes_on_in_the_next_row(page: Page, demo_url: str) -> None:
+    """
+    Tidied up it can be read: more rows instead of a thin line, and no line back crosses a card.
+    """
+    page.goto(f"{demo_url}/long")
+    expect(page.locator(".cv-card").first).to_be_visible()
+    page.get_by_role("button", name="Tidy up").click()
+    expect(heard(page)).to_have_text("ops move")
+    expect(page.locator(".cv-card.is-far")).to_have_count(0)
+
+    boxes = [box.bounding_box() for box in page.locator(".vue-flow__node").all()]
+    assert 16 == len(boxes)
+    assert len({round(box["y"]) for box in boxes}) > 1
+    drawn = page.locator("path.cv-line").evaluate_all(
+        """paths => paths.map(path => Array.from({length: 60}, (_, i) =>
+            path.getPointAtLength((i + 0.5) * path.getTotalLength() / 60).matrixTransform(path.getScreenCTM())
+        ).map(p => [p.x, p.y]))"""
+    )
+    assert 15 == len(drawn)
+    for x, y in (point for points in drawn for point in points[3:-3]):
+        assert not any(b["x"] < x < b["x"] + b["width"] and b["y"] < y < b["y"] + b["height"] for b in boxes)
+
+
 def test_a_large_graph_mounts_only_what_is_in_sight(page: Page, demo_url: str) -> None:
     """
     1,000 cards are there, a screenful is mounted, and far away each is one plain block.
@@ -460,3 +483,14 @@ def test_cards_chosen_with_a_box_move_together(canvas: Page) -> None:
     after = middle(group), middle(tell)
     assert after[0][1] - before[0][1] < -60
     assert abs((after[0][1] - before[0][1]) - (after[1][1] - before[1][1])) < 2
+
+
+def test_the_minimap_helps_once_something_is_out_of_sight(canvas: Page) -> None:
+    """
+    While everything can be seen it makes room.
+    """
+    minimap = canvas.locator(".cv-map")
+    expect(minimap).to_have_css("opacity", "0")
+
+    canvas.get_by_role("button", name="Zoom in").click(click_count=3)
+    expect(minimap).to_have_css("opacity", "1")

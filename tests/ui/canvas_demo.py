@@ -2,7 +2,8 @@
 The canvas by itself, with a palette and a document kept in memory: `python tests/ui/canvas_demo.py [port]`.
 
 It answers every event the way the editor does, as small as that can be done, and is what the browser tests drive.
-`/` is editable, `/run` is a finished run, `/empty` starts with nothing, `/many?n=1000` is large; `?dark=1` for the dark look.
+`/` is editable, `/run` is a finished run, `/empty` starts with nothing, `/long` is a chain,
+`/many?n=1000` is large; `?dark=1` for the dark look.
 """
 
 from __future__ import annotations
@@ -287,6 +288,13 @@ def run_page(dark: bool = False) -> None:
 def empty_page(dark: bool = False) -> None:
     look(dark)
     Demo([], [])
+
+
+@ui.page("/long")
+def long_page(dark: bool = False) -> None:
+    look(dark)
+    nodes = [a_node(f"n{i}", "data.summarize", i * 300, 0, title=f"Step {i}") for i in range(16)]
+    Demo(nodes, [CanvasEdge(f"n{i}", f"n{i + 1}") for i in range(15)])
 
 
 @ui.page("/many")
