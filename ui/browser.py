@@ -54,7 +54,10 @@ def download(address: str) -> None:
     if not address.startswith("/"):
         raise ValueError("only addresses of this server are fetched")
     _run(
-        "v => { const a = document.createElement('a'); a.href = v; a.download = ''; document.body.append(a); a.click(); a.remove() }",
+        """v => {
+            const a = document.createElement('a');
+            a.href = v; a.download = ''; document.body.append(a); a.click(); a.remove();
+        }""",
         address,
     )
 

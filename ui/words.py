@@ -1,5 +1,6 @@
 """Every sentence of the studio, in one place, so that another language is another file."""
 
+# ruff: noqa: S105 - these are sentences about tokens, not tokens
 from __future__ import annotations
 
 TREADLE = "Treadle"
@@ -343,3 +344,90 @@ GONE_HINT = "It may have been deleted. The list shows what there is."
 
 def at_line(line: int | None, sentence: str) -> str:
     return f"Line {line}: {sentence}" if line else sentence
+
+
+# ------------------------------------------------------------------ runs
+SEARCH_RUNS = "Search runs"
+ANY_WORKFLOW = "All workflows"
+ANY_STATUS = "Any status"
+ANY_KIND = "Tests and real runs"
+RUN_KINDS = {"all": "Tests and real runs", "real": "Real runs only", "test": "Tests only"}
+COLUMN_STATUS = "Status"
+COLUMN_WORKFLOW = "Workflow"
+COLUMN_STARTED_BY = "Started by"
+COLUMN_STARTED = "Started"
+COLUMN_TOOK = "Took"
+OLDER = "Show older runs"
+TEST_RUN = "Test"
+NO_RUNS = "Nothing has run yet"
+NO_RUNS_TEXT = "Open a workflow and press Test, or switch it on. Every run stays here, with the data of every step."
+NO_SUCH_RUNS = "No run passes these filters"
+NO_SUCH_RUNS_TEXT = "Choose another status or workflow, or clear the search."
+RUN_GONE_HINT = "It may have been cleared away. The list shows what is kept."
+OPEN_WORKFLOW = "Open workflow"
+CANCEL_RUN = "Cancel"
+RETRY = "Retry from the failed step"
+VERSION = "Version"
+SHOW_STEP = "Show step"
+NO_STEPS_YET = "No step has begun"
+NO_STEPS_YET_TEXT = "They appear here as they start."
+
+_STARTED_BY = {
+    "manual": "By hand",
+    "schedule": "Schedule",
+    "webhook": "Webhook",
+    "api": "API",
+    "cli": "Command line",
+    "trigger.manual": "By hand",
+    "trigger.schedule": "Schedule",
+    "trigger.webhook": "Webhook",
+}
+
+
+def started_by(trigger: str, *, is_retry: bool) -> str:
+    name = _STARTED_BY.get(trigger, trigger.replace("_", " ").capitalize())
+    return f"{name} · retried" if is_retry else name
+
+
+def run_title(workflow: str) -> str:
+    return f"Run of {workflow}"
+
+
+def at_step(step: str, sentence: str) -> str:
+    return f"{step}: {sentence}"
+
+
+def more_steps(count: int) -> str:
+    return f"and {count:,} more steps"
+
+
+# ------------------------------------------------------------------ settings
+LOOK = "Appearance"
+THEMES = {"light": "Light", "dark": "Dark", "auto": "As the system"}
+TOKENS = "API tokens"
+TOKENS_TEXT = "Programs sign in with a token: Authorization: Bearer trdl_…. What a token may do is said once, when it is made."
+NEW_TOKEN = "New token"
+NO_TOKENS = "No tokens"
+NO_TOKENS_TEXT = "Make one to start workflows from a program, or to read runs."
+TOKEN_NAME = "What it is for"
+TOKEN_NAME_HINT = "nightly import"
+SCOPES = "May"
+SCOPE_MEANINGS = {
+    "read": "Read workflows and runs",
+    "run": "Start, cancel and retry runs",
+    "write": "Change workflows",
+    "admin": "Manage tokens",
+}
+EXPIRES = "Expires"
+LIVES = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
+LAST_USED = "Last used"
+REVOKE = "Revoke"
+REVOKE_TITLE = "Revoke this token?"
+TOKEN_MADE = "Your token"
+TOKEN_ONCE = "It is shown this once. Keep it where you keep passwords."
+DATA_FOLDER = "Data folder"
+DATA_FOLDER_TEXT = "Everything Treadle knows lies here: the database, files of runs, and the folder of each workflow."
+
+
+def revoke_text(name: str) -> str:
+    return f"Programs that use “{name}” are turned away at once."

@@ -29,6 +29,15 @@ def text(content: str, classes: str = "", *, tag: str = "span") -> ui.label:
     return label
 
 
+def prose(content: str, classes: str = "", *, tag: str = "p") -> Element:
+    """Return a sentence in which what stands between backticks is set as code."""
+    with box(classes, tag=tag) as made:
+        for number, part in enumerate(content.split("`")):
+            if part:
+                text(part, "tr-inline" if number % 2 else "")
+    return made
+
+
 def icon(name: str, classes: str = "") -> ui.icon:
     """Return a Material icon in its outlined drawing."""
     return ui.icon(outlined(name)).classes(classes).props("aria-hidden=true")
@@ -75,6 +84,18 @@ def icon_button(
     with made:
         ui.tooltip(f"{tooltip}  {keys}".rstrip()).props("delay=400 :offset=[0,6]")
     return made.mark(mark) if mark else made
+
+
+def menu() -> ui.menu:
+    """Return a menu that hangs from the button it stands in."""
+    return ui.menu().props("auto-close anchor='bottom right' self='top right' transition-duration=80")
+
+
+def menu_item(icon_name: str, label: str, action: Callable[[], Any], classes: str = "") -> None:
+    """Put an entry into a menu."""
+    with ui.menu_item(on_click=action).classes(classes).mark(f"menu-{label}"):
+        ui.icon(outlined(icon_name))
+        text(label)
 
 
 def link(target: str, classes: str = "") -> Element:

@@ -11,7 +11,7 @@ from engine.model.changes import RemoveNodes
 
 from .. import words
 from ..browser import copy_text, put_cursor
-from ..components.parts import banner, box, button, icon_button, outlined, row, text, tile
+from ..components.parts import banner, box, button, icon_button, menu, menu_item, prose, row, text, tile
 from ..notices import guarded, show_done
 from .board import in_background
 from .conduct import Conduct
@@ -65,7 +65,7 @@ class Inspector:
         if isinstance(self._form, NodeForm) and not self._desk.is_running:
             in_background(self._form.context.refresh_previews, "previews")
 
-    async def choose_item(self, index: int) -> None:
+    async def choosemenu_item(self, index: int) -> None:
         """Preview with the item of this number."""
         if isinstance(self._form, NodeForm):
             await self._form.context.look_at(index)
@@ -145,16 +145,15 @@ class NodeForm:
                 with row("tr-inspector__use"):
                     text(spec.title if spec else node.use, "tr-clip")
                     text(f"nodes.{node.id}", "tr-mono tr-faint tr-clip")
-            with icon_button("more_vert", words.STEP_MENU, small=True, mark="step-menu"):
-                with ui.menu().props("auto-close anchor='bottom right' self='top right' transition-duration=80"):
-                    _item("play_arrow", words.TEST_FROM, lambda: self._test_from(self._node_id))
-                    _item("content_copy", words.DUPLICATE_STEP, lambda: self._paste(self._desk.draft.copy([self._node_id])))
-                    _item("power_settings_new", words.ENABLE if node.disabled else words.DISABLE, self._toggle)
-                    _item("tag", words.COPY_ID, self._copy_id)
-                    ui.separator()
-                    _item("delete", words.REMOVE_STEP, self._remove, "tr-danger")
+            with icon_button("more_vert", words.STEP_MENU, small=True, mark="step-menu"), menu():
+                menu_item("play_arrow", words.TEST_FROM, lambda: self._test_from(self._node_id))
+                menu_item("content_copy", words.DUPLICATE_STEP, lambda: self._paste(self._desk.draft.copy([self._node_id])))
+                menu_item("power_settings_new", words.ENABLE if node.disabled else words.DISABLE, self._toggle)
+                menu_item("tag", words.COPY_ID, self._copy_id)
+                ui.separator()
+                menu_item("delete", words.REMOVE_STEP, self._remove, "tr-danger")
         if spec and spec.help:
-            text(spec.help.split("\n\n")[0], "tr-inspector__help", tag="p")
+            prose(spec.help.split("\n\n")[0], "tr-inspector__help")
 
     def _show_fields(self) -> None:
         if self._spec is None:
@@ -222,9 +221,3 @@ class NodeForm:
     def _copy_id(self) -> None:
         copy_text(f"nodes.{self._node_id}")
         show_done(words.copied(f"nodes.{self._node_id}"))
-
-
-def _item(icon_name: str, label: str, action: Callable[[], Any], classes: str = "") -> None:
-    with ui.menu_item(on_click=action).classes(classes).mark(f"menu-{label}"):
-        ui.icon(outlined(icon_name))
-        text(label)

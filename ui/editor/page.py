@@ -74,12 +74,11 @@ class Editor:
                 show_problems=lambda: open_problems(desk, self._board.reveal),
             )
             Palette(studio.catalog, self._add_from_palette)
-            with box("tr-middle"):
-                with ui.splitter(horizontal=True, value=62, limits=(20, 90)).classes("tr-split") as split:
-                    with split.before, box("tr-canvasbox"):
-                        self._board = Board(desk, on_open=self._open, on_quick_add=self._quick_add, on_command=self._command)
-                    with split.after:
-                        DataPanel(desk, on_choose=self._choose_item)
+            with box("tr-middle"), ui.splitter(horizontal=True, value=62, limits=(20, 90)).classes("tr-split") as split:
+                with split.before, box("tr-canvasbox"):
+                    self._board = Board(desk, on_open=self._open, on_quick_add=self._quick_add, on_command=self._command)
+                with split.after:
+                    DataPanel(desk, on_choose=self._choose_item)
             self._inspector = Inspector(desk, test_from=self._test, paste=self._paste)
         self._quick = QuickAdd(studio.catalog, self._add_quick)
         ui.keyboard(self._page_key, ignore=["input", "select", "textarea", "button"], repeating=False)

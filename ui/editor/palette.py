@@ -109,6 +109,6 @@ def step_button(spec: StepSpec, choose: Choose, *, drag: bool = True) -> Element
 
 def first_sentence(help_text: str) -> str:
     """Return the help up to its first full stop."""
-    line = " ".join(help_text.split())
+    line = " ".join(help_text.replace("`", "").split())
     end = line.find(". ")
     return (line[:end] if end > 0 else line.removesuffix(".")).removesuffix(";")

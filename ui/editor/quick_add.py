@@ -41,9 +41,9 @@ class QuickAdd:
         self._search.value = ""
         self._show("")
         left, top = max(0, event.left), max(0, event.top)
-        self._card.style(
-            f"left: min({left + 12:.0f}px, calc(100vw - {WIDTH + 12}px)); top: min({top - 20:.0f}px, calc(100vh - {HEIGHT + 12}px))"
-        )
+        across = f"min({left + 12:.0f}px, calc(100vw - {WIDTH + 12}px))"
+        down = f"min({max(12, top - 20):.0f}px, calc(100vh - {HEIGHT + 12}px))"
+        self._card.style(f"left: {across}; top: {down}")
         self._veil.classes(remove="tr-hidden")
         self._card.classes(remove="tr-hidden")
         put_cursor(".tr-quick input")

@@ -26,7 +26,9 @@ ON_DROP = f"""(e) => {{
     file.text().then(t => emit(t.length > {LARGEST} ? null : t));
 }}"""
 ON_OVER = """(e) => {
-    if (e.dataTransfer && [...e.dataTransfer.types].includes('Files')) { e.preventDefault(); document.body.classList.add('tr-dropping'); }
+    if (!e.dataTransfer || ![...e.dataTransfer.types].includes('Files')) return;
+    e.preventDefault();
+    document.body.classList.add('tr-dropping');
 }"""
 ON_LEAVE = "(e) => { if (!e.relatedTarget) document.body.classList.remove('tr-dropping') }"
 

@@ -1,5 +1,254 @@
-"""Every run, newest first."""
+"""One run: its drawing with what happened, its steps in time, the data at each, and its error in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from engine.errors import NotFound
+from engine.events.types import Event, RunFinished, RunStarted, StepFinished, StepRetrying, StepStarted
+from engine.model.run import FINAL, Run, RunStatus, Step
+from engine.model.workflow import ERROR_PORT, Document
+
+from .. import moments, words
+from ..components.parts import Pill, Tabs, banner, box, button, empty, row, text
+from ..components.port_data import PortData, Source
+from ..components.timeline import Timeline
+from ..editor.board import in_background, statuses
+from ..editor.canvas import Canvas
+from ..editor.data_panel import log_line
+from ..editor.desk import Live as Moment
+from ..editor.desk import live_of
+from ..editor.views import look
+from ..frame import frame, trail
+from ..live import Live
+from ..notices import guarded
+from ..session import current_studio
+from ..theme import FAVICON
+
+if TYPE_CHECKING:
+    from engine.service import Studio
 
 
 def install() -> None:
     """Register the page."""
+    ui.page("/runs/{run_id}", favicon=FAVICON, response_timeout=10)(run_page)
+
+
+async def run_page(run_id: str) -> None:
+    studio = current_studio()
+    try:
+        run = await studio.runs.get(run_id)
+        document = await studio.runs.document(run_id)
+    except NotFound as error:
+        with frame(words.RUNS, here="/runs"):
+            banner(error.message, words.RUN_GONE_HINT)
+            button(words.RUNS, lambda: ui.navigate.to("/runs"))
+        return
+    with frame(words.run_title(run.workflow_name), here="/runs", wide=True):
+        page = RunPage(studio, run, document)
+        await page.load()
+    if run.status not in FINAL:
+        kinds = (RunStarted, StepStarted, StepFinished, StepRetrying, RunFinished)
+        Live(studio, page.hear, *kinds, concerns=lambda event: getattr(event, "run_id", None) == run.id)
+
+
+class RunPage:
+    """The parts of the page and what one tells the other."""
+
+    def __init__(self, studio: Studio, run: Run, document: Document) -> None:
+        self._studio, self._run, self._document = studio, run, document
+        self._steps: dict[str, Step] = {}
+        self._chosen: str | None = None
+        with box("tr-run"):
+            with box("tr-run__head"):
+                trail([("/runs", words.RUNS)], run.workflow_name)
+                self._buttons = row()
+            self._facts = row("tr-run__facts")
+            self._error = box("tr-run__error")
+            with box("tr-run__canvas"):
+                self._canvas = Canvas(
+                    readonly=True,
+                    on_ready=self._draw,
+                    on_select=lambda event: self._choose(event.nodes[0] if event.nodes else None),
+                ).mark("canvas")
+            with box("tr-run__lower"):
+                with box("tr-run__steps"):
+                    text(words.STEPS, "tr-run__title", tag="h2")
+                    self._timeline = Timeline(self._choose_from_timeline)
+                with box("tr-run__data"):
+                    with box("tr-panel__head"):
+                        self._step_title = text("", "tr-strong tr-clip")
+                        self._tabs = Tabs({}, "out:out", lambda _: self._show_port())
+                        box("tr-grow")
+                        self._bar = row()
+                    self._notice = box("tr-panel__notice")
+                    self._log = box("tr-panel__log")
+                    self._data = PortData()
+            with self._bar:
+                self._data.build_bar()
+
+    async def load(self) -> None:
+        """Read the steps and show everything."""
+        self._steps = {step.node: step for step in await self._studio.runs.steps(self._run.id)}
+        self._paint()
+        if self._chosen is None:
+            failed = next((node for node, step in self._steps.items() if step.status == "failed"), None)
+            done = [node for node, step in self._steps.items() if step.status == "succeeded"]
+            self._chosen = failed or (done[-1] if done else None)
+        await self._show_step()
+
+    async def hear(self, events: Sequence[Event]) -> None:
+        """Steps moved, or the run ended."""
+        self._run = await self._studio.runs.get(self._run.id)
+        before = self._steps.get(self._chosen or "")
+        self._steps = {step.node: step for step in await self._studio.runs.steps(self._run.id)}
+        self._paint()
+        if self._chosen is None or self._steps.get(self._chosen) != before:
+            await self._show_step()
+
+    # ------------------------------------------------------------------ what is above
+    def _paint(self) -> None:
+        run = self._run
+        self._buttons.clear()
+        with self._buttons:
+            if run.workflow_id:
+                button(
+                    words.OPEN_WORKFLOW,
+                    lambda: ui.navigate.to(f"/workflows/{run.workflow_id}"),
+                    icon="edit",
+                    mark="open-workflow",
+                )
+            if run.status not in FINAL:
+                button(words.CANCEL_RUN, self._cancel, icon="stop", mark="cancel")
+            elif run.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+                button(words.RETRY, self._retry, icon="replay", kind="primary", mark="retry")
+        self._facts.clear()
+        with self._facts:
+            Pill(str(run.status)).mark("run-status")
+            if run.is_test:
+                text(words.TEST_RUN, "tr-tag")
+            _fact(words.COLUMN_STARTED, moments.full(run.started_at or run.queued_at))
+            _fact(words.COLUMN_TOOK, moments.span(run.duration_ms) or "–")
+            _fact(words.COLUMN_STARTED_BY, words.started_by(run.trigger, is_retry=run.retry_of is not None))
+            _fact(
+                words.STEPS, f"{sum(step.status == 'succeeded' for step in self._steps.values())} / {len(self._document.nodes)}"
+            )
+            _fact(words.VERSION, (run.version_id or "")[:10])
+        self._error.clear()
+        if run.error:
+            with self._error:
+                self._show_run_error(run.error)
+        self._show_status()
+        self._timeline.show(self._run, list(self._steps.values()), self._label, self._studio.clock.now())
+
+    def _show_run_error(self, error: Any) -> None:
+        where = error.get("where") or {}
+        node = where.get("node")
+        message = str(error.get("message", ""))
+        made = banner(words.at_step(self._label(node), message) if node else message, error.get("hint")).mark("run-error")
+        if node:
+            with made:
+                button(words.SHOW_STEP, lambda: self._choose_from_timeline(node), small=True)
+
+    def _label(self, node_id: str) -> str:
+        node = self._document.nodes.get(node_id)  # type: ignore[call-overload]
+        return node.label if node else node_id
+
+    # ------------------------------------------------------------------ the drawing
+    def _draw(self) -> None:
+        shown = look(self._document, self._studio.catalog)
+        self._canvas.load(shown.nodes.values(), shown.edges.values(), readonly=True)
+        self._show_status()
+
+    def _show_status(self) -> None:
+        moments_of: dict[str, Moment] = {node: live_of(step) for node, step in self._steps.items()}
+        nodes, edges = statuses(self._document, moments_of)
+        self._canvas.status(nodes, edges)
+
+    # ------------------------------------------------------------------ one step
+    def _choose(self, node_id: str | None) -> None:
+        if node_id is not None and node_id != self._chosen:
+            self._chosen = node_id
+            in_background(self._show_step, "run page")
+
+    def _choose_from_timeline(self, node_id: str) -> None:
+        self._canvas.focus(node_id)
+        self._choose(node_id)
+
+    async def _show_step(self) -> None:
+        node_id = self._chosen
+        self._timeline.choose(node_id)
+        node = self._document.nodes.get(node_id) if node_id else None  # type: ignore[call-overload]
+        step = self._steps.get(node_id or "")
+        self._step_title.text = node.label if node else ""
+        tabs: dict[str, str] = {}
+        counts: dict[str, str] = {}
+        if node is not None and step is not None:
+            spec = self._studio.catalog.find(node.use)
+            outs = list(step.ports) or ["out"]
+            for port in outs:
+                tabs[f"out:{port}"] = words.output_port(port, alone=len(outs) == 1)
+                counts[f"out:{port}"] = f"{step.ports[port].count:,}" if port in step.ports else ""
+            ins = [port.name for port in spec.ports_in] if spec else ["in"]
+            for port in ins:
+                tabs[f"in:{port}"] = words.input_port(port, alone=len(ins) == 1)
+            if len(ins) == 1 and step.items_in:
+                counts[f"in:{ins[0]}"] = f"{step.items_in:,}"
+            if step.log:
+                tabs["log"] = words.LOG
+        self._tabs.offer(tabs, counts)
+        await self._show_port()
+
+    async def _show_port(self) -> None:
+        step = self._steps.get(self._chosen or "")
+        self._notice.clear()
+        self._log.clear()
+        self._log.set_visibility(False)
+        self._bar.set_visibility(False)
+        if step is None:
+            await self._data.show(None)
+            with self._notice:
+                empty("touch_app", words.CHOOSE_A_STEP, words.CHOOSE_A_STEP_TEXT, small=True)
+            return
+        with self._notice:
+            if step.error:
+                banner(str(step.error.get("message", "")), step.error.get("hint")).mark("step-error")
+        if self._tabs.value == "log":
+            self._log.set_visibility(True)
+            await self._data.show(None)
+            with self._log:
+                for line in step.log:
+                    log_line(line)
+            return
+        way, _, port = self._tabs.value.partition(":")
+        if step.status == "failed" and way == "out" and not step.ports:
+            await self._data.show(None)
+            return
+        self._bar.set_visibility(True)
+        page = self._studio.runs.output if way == "out" else self._studio.runs.input_page
+        run_id, node_id = self._run.id, step.node
+        nothing = words.NO_FAILED_ITEMS if port == ERROR_PORT else words.NOTHING_LEFT if way == "out" else words.NOTHING_ARRIVED
+        hint = words.skipped_hint() if step.status == "skipped" else ""
+        await self._data.show(
+            Source(lambda offset, limit: page(run_id, node_id, port, offset=offset, limit=limit), nothing, hint)
+        )
+
+    @guarded
+    async def _cancel(self) -> None:
+        self._run = await self._studio.runs.cancel(self._run.id)
+        await self.load()
+
+    @guarded
+    async def _retry(self) -> None:
+        again = await self._studio.runs.retry(self._run.id)
+        ui.navigate.to(f"/runs/{again.id}")
+
+
+def _fact(label: str, value: str) -> None:
+    if value:
+        with row("tr-run__fact"):
+            text(label, "tr-muted")
+            text(value, "tr-num tr-clip")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from engine.events.types import Event, RunFinished, RunStarted, WorkflowChanged
 
 from .. import moments, words
 from ..components.dialogs import ask_text, confirm
-from ..components.parts import Pill, box, button, empty, icon_button, link, outlined, row, search, text, tile
+from ..components.parts import Pill, box, button, empty, icon_button, link, menu, menu_item, row, search, text, tile
 from ..frame import frame
 from ..live import Live
 from ..notices import guarded, show_done, show_error
@@ -126,18 +126,17 @@ class WorkflowList:
 
     def _menu(self, line: WorkflowRow) -> None:
         workflow = line.workflow
-        with row("tr-list__above"), icon_button("more_horiz", words.MORE, small=True, mark=f"more-{workflow.name}"):
-            with ui.menu().props("auto-close anchor='bottom right' self='top right' transition-duration=80"):
-                _item("edit", words.RENAME, lambda: self._ask_rename(line))
-                _item("content_copy", words.DUPLICATE, lambda: self._duplicate(line))
-                _item(
-                    "file_download",
-                    words.EXPORT,
-                    lambda: ui.download(workflow.draft.encode(), f"{workflow.name}.yaml", "text/plain"),
-                )
-                _item("history", words.OPEN_RUNS, lambda: ui.navigate.to(f"/runs?workflow={workflow.id}"))
-                ui.separator()
-                _item("delete", words.DELETE, lambda: self._ask_delete(line), "tr-danger")
+        with row("tr-list__above"), icon_button("more_horiz", words.MORE, small=True, mark=f"more-{workflow.name}"), menu():
+            menu_item("edit", words.RENAME, lambda: self._ask_rename(line))
+            menu_item("content_copy", words.DUPLICATE, lambda: self._duplicate(line))
+            menu_item(
+                "file_download",
+                words.EXPORT,
+                lambda: ui.download(workflow.draft.encode(), f"{workflow.name}.yaml", "text/plain"),
+            )
+            menu_item("history", words.OPEN_RUNS, lambda: ui.navigate.to(f"/runs?workflow={workflow.id}"))
+            ui.separator()
+            menu_item("delete", words.DELETE, lambda: self._ask_delete(line), "tr-danger")
 
     def _show_nothing(self) -> None:
         if self._text:
@@ -153,8 +152,7 @@ class WorkflowList:
 
     def _ask_name(self) -> None:
         async def create(name: str) -> None:
-            import json  # a JSON string is a YAML string, whatever the name holds
-
+            # a JSON string is a YAML string, whatever the name holds
             workflow = await self._studio.workflows.create(BLANK.format(name=json.dumps(name, ensure_ascii=False)), rename=True)
             ui.navigate.to(f"/workflows/{workflow.id}")
 
@@ -190,14 +188,8 @@ class WorkflowList:
             show_error(error)
             return False
         show_done(words.IMPORT_DONE, caption=workflow.name)
-        await asyncio.gather(self.load())
+        await self.load()
         return True
-
-
-def _item(icon_name: str, label: str, action, classes: str = "") -> None:
-    with ui.menu_item(on_click=action).classes(classes).mark(f"menu-{label}"):
-        ui.icon(outlined(icon_name))
-        text(label)
 
 
 _ICONS = {"trigger.schedule": "schedule", "trigger.webhook": "webhook", "trigger.manual": "touch_app"}

@@ -9,7 +9,7 @@ from nicegui.element import Element
 
 from engine.model.changes import ABSENT
 
-from ...components.parts import box, icon, row, text
+from ...components.parts import box, icon, prose, row, text
 from .context import FormContext
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class FieldEditor:
                 self.extras = row("tr-field__extras")
             self.body = box("tr-field__body")
             if spec.help:
-                text(spec.help, "tr-hint", tag="div")
+                prose(spec.help, "tr-hint", tag="div")
             self._problems = box("tr-field__problems")
         with self.body:
             self.build(self.value)
