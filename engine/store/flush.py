@@ -20,7 +20,7 @@ from engine.model.workflow import Document
 from engine.protocols import Firing
 
 from .documents import document_text
-from .payloads import Payloads
+from .payloads import PLAIN, Payloads, is_plain
 from .rows import Values, fact_values, firing_values, json_text, optional_moment, run_values
 from .statements import Statements
 
@@ -71,32 +71,35 @@ class Segment:
         """The run that the first record belongs to."""
         return RunId(self._steps[0][1])
 
-    def prepare(self, record: Record) -> None:
+    def prepare(self, records: Iterable[Record]) -> None:
         """
-        Take one record in. One that cannot be encoded is a bug of its step, not of the disk: it is logged, and its run is lost.
+        Take records in. One that cannot be encoded is a bug of its step, not of the disk: it is logged, and its run is lost.
 
         Raises `StoreError` when a large payload cannot be written.
         """
-        kind, thing, more = record
-        run_id = thing.run_id if kind == FACT else thing.id
-        try:
-            if kind == FACT:
-                self._steps.append((FACT, run_id, more, self._fact(thing)))
-            elif kind == START:
-                self._steps.append((START, run_id, thing, self._beginning(thing, more)))
-            else:
-                self._steps.append((FINISH, run_id, thing, None))
-        except (StoreError, OSError):
-            raise
-        except Exception:
-            log.exception("journal record cannot be encoded", extra={"run": run_id})
-            self._steps.append((_BROKEN, run_id, None, None))
+        take, encode = self._steps.append, self._fact
+        for kind, thing, more in records:
+            run_id = thing.run_id if kind == FACT else thing.id
+            try:
+                if kind == FACT:
+                    take((FACT, run_id, more, encode(thing)))
+                elif kind == START:
+                    take((START, run_id, thing, self._beginning(thing, more)))
+                else:
+                    take((FINISH, run_id, thing, None))
+            except (StoreError, OSError):
+                raise
+            except Exception:
+                log.exception("journal record cannot be encoded", extra={"run": run_id})
+                take((_BROKEN, run_id, None, None))
 
     def _fact(self, fact: Fact) -> Values:
+        payload = fact.payload
+        if is_plain(payload):
+            return fact_values(fact, (PLAIN, payload))
         owned: set[str] = set()
-        values = fact_values(fact, self._payloads.pack(fact.payload, owned))
-        if owned:
-            self._owned.extend((digest, fact.run_id) for digest in owned)
+        values = fact_values(fact, self._payloads.pack(payload, owned))
+        self._owned.extend((digest, fact.run_id) for digest in owned)
         return values
 
     def _beginning(self, run: Run, beginning: Beginning) -> tuple[Values | None, Values | None]:

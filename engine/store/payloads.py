@@ -36,6 +36,11 @@ _HANDLE: Final = re.compile(re.escape(_HANDLE_MARK) + rb'(?::[0-9a-f]+)?"\s*:\s*
 """A file handle in an encoded batch, in the plain form (`File.as_json`) and in the one of `engine.run.payloads`."""
 
 
+def is_plain(payload: bytes | None) -> bool:
+    """Whether a payload is kept as it is and names no file, which is all there is to know about most of them."""
+    return payload is None or (len(payload) < COMPRESS_FROM and _HANDLE_MARK not in payload)
+
+
 class Payloads:
     """Packs and unpacks; one is shared by the writer and the readers of a store."""
 

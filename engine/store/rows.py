@@ -113,7 +113,6 @@ def run_of(row: Row) -> Run:
 
 def fact_values(fact: Fact, packed: Packed) -> Values:
     """Return the columns of `facts`, in order."""
-    summary = fact.summary
     return (
         fact.run_id,
         fact.seq,
@@ -122,8 +121,9 @@ def fact_values(fact: Fact, packed: Packed) -> Values:
         fact.scope,
         fact.attempt,
         round(fact.at.timestamp() * 1_000_000),
-        json_text(summary) if summary else None,
-        *packed,
+        json_text(fact.summary) if fact.summary else None,
+        packed[0],
+        packed[1],
     )
 
 

@@ -15,7 +15,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -199,19 +199,18 @@ class Writer:
             self._disconnect()
         self._tell(report)
 
-    def _prepare(self, batch: Iterable[Entry]) -> list[Segment | Entry]:
+    def _prepare(self, batch: Sequence[Entry]) -> list[Segment | Entry]:
         """Part the batch into segments of journal records and the changes between them, and encode the records."""
         parts: list[Segment | Entry] = []
-        segment: Segment | None = None
-        for entry in batch:
-            if entry[0] == CHANGE:
-                parts.append(entry)
-                segment = None
-                continue
-            if segment is None:
+        start = 0
+        for end in [*(index for index, entry in enumerate(batch) if entry[0] == CHANGE), len(batch)]:
+            if start < end:
                 segment = Segment(self._payloads)
+                segment.prepare(batch[start:end])
                 parts.append(segment)
-            segment.prepare(entry)
+            if end < len(batch):
+                parts.append(batch[end])
+            start = end + 1
         return parts
 
     def _commit(self, parts: Sequence[Segment | Entry], report: Report) -> None:
