@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
+from inspect import isawaitable, iscoroutinefunction, unwrap
 from time import perf_counter
 from typing import Any, Final
 
@@ -201,7 +201,7 @@ class _OneItem:
 
 
 async def _call(call: Callable[[], Any], planned: PlanNode, longest: timedelta | None, *, is_big: bool = False) -> Any:
-    if not iscoroutinefunction(planned.call) and (is_big or longest is not None):
+    if not is_async(planned.call) and (is_big or longest is not None):
         work: Any = asyncio.to_thread(call)
     else:
         work = call()
@@ -219,6 +219,11 @@ async def _call(call: Callable[[], Any], planned: PlanNode, longest: timedelta |
             f"“{planned.node.label}” took longer than {longest.total_seconds():g} s.",
             hint="Give it more time under “Timeout”, or let it try again under “Retry”.",
         ) from error
+
+
+def is_async(function: Callable[..., Any] | None) -> bool:
+    """Tell whether a function is a coroutine function, beneath whatever it was wrapped in."""
+    return function is not None and iscoroutinefunction(unwrap(function))
 
 
 def _first(group: BaseExceptionGroup[StopRun]) -> StopRun:

@@ -262,6 +262,7 @@ class Worker:
         claimed = await self.store.write(lambda work: work.runs.claim(run.id, now=self.clock.now()))
         if claimed is not None:
             self.store.journal.finish(self._ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict())))
+            await reach_disk(self.store.journal)
 
     # — asking about runs —
 

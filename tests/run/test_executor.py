@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from engine.model.run import RunStatus
-from tests.run.workshop import a_document, a_node
+from tests.run.workshop import a_document, a_node, until
 
 pytestmark = pytest.mark.anyio
 START = a_node("start", "trigger.manual")
@@ -86,11 +86,9 @@ async def test_branches_go_side_by_side(shop):
     """
     nodes = [START, a_node("a", "test.wait", gate="a"), a_node("b", "test.wait", gate="b"), a_node("end")]
     run = shop.start(a_document(nodes, "start -> a -> end, start -> b -> end"), [{}])
-    while len(shop.outside.seen("wait")) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(shop.outside.seen("wait")) == 2)
     shop.outside.gate("b").set()
-    while not shop.outside.seen("went"):
-        await asyncio.sleep(0)
+    await until(lambda: shop.outside.seen("went"))
     shop.outside.gate("a").set()
     await shop.worker.wait(run.id)
     assert ["b", "a"] == shop.outside.seen("went")
@@ -273,8 +271,7 @@ async def test_cancel_reaches_a_running_action(shop):
     Cancel ends the action at work, and the step says so.
     """
     run = shop.start(a_document([START, a_node("waits", "test.wait")], "start -> waits"), [{}])
-    while not shop.outside.seen("wait"):
-        await asyncio.sleep(0)
+    await until(lambda: shop.outside.seen("wait"))
     cancelled = await shop.worker.cancel(run.id)
     assert RunStatus.CANCELLED == cancelled.status
     assert "cancelled" == (await shop.statuses(run.id))["waits"]

@@ -148,8 +148,9 @@ async def test_a_pause_survives_a_restart(make_workshop, tmp_path):
     shop.outside.fail["2"] = [Unavailable("away")]
     send = a_node("send", "test.send", retry=RetryPolicy(attempts=3, first=seconds(60)))
     run = shop.start(a_document([START, send], "start -> send"), [{"n": n} for n in (1, 2, 3)])
-    while (await shop.statuses(run.id)).get("send") != "waiting":
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(10):
+        while (await shop.statuses(run.id)).get("send") != "waiting":
+            await asyncio.sleep(0.005)
     assert NOW + seconds(60) == (await shop.steps(run.id))["send"].retry_at
     await shop.worker.stop()
     await shop.store.stop()

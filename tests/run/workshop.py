@@ -179,6 +179,13 @@ def steps(outside: Outside) -> list[StepSpec]:
     ]
 
 
+async def until(is_so: Any, seconds: float = 10) -> None:
+    """Wait until something is so, and fail when it does not come."""
+    async with asyncio.timeout(seconds):
+        while not is_so():
+            await asyncio.sleep(0.001)
+
+
 @dataclass
 class Workshop:
     """A worker on a throw-away store, and the short ways to look at what it did."""
