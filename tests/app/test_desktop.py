@@ -1,5 +1,6 @@
 """Which window the studio opens in."""
 
+import os
 import subprocess
 import sys
 import time
@@ -191,6 +192,48 @@ def test_a_web_view_that_does_not_show_is_given_up(script: str) -> None:
 
     assert watch_webview(process, timedelta(seconds=0.5)) is None
     assert process.returncode is not None
+
+
+FAKE_WEBVIEW = """
+import pathlib, time
+
+class Shown:
+    def __init__(self): self.listeners = []
+    def __iadd__(self, listener): self.listeners.append(listener); return self
+
+class Events:
+    shown = Shown()
+
+class Opened:
+    events = Events()
+
+def create_window(title, url, **options):
+    pathlib.Path(__file__).with_name("told").write_text(f"{title} {url}")
+    return Opened
+
+def start(**options):
+    for listener in Opened.events.shown.listeners:
+        listener()
+    time.sleep(60)
+"""
+
+
+def test_the_web_view_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Whatever its toolkit does, the studio goes on.
+    """
+    (tmp_path / "webview.py").write_text(FAKE_WEBVIEW, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    window = open_window(URL, data_dir=tmp_path / "data")
+    assert window is not None
+    assert "webview" == window.kind
+    window.close()
+
+    assert f"Treadle {URL}" == (tmp_path / "told").read_text()
+    assert (tmp_path / "data" / "webview").is_dir()
 
 
 def test_without_pywebview_there_is_no_web_view(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
