@@ -56,12 +56,14 @@ class Meter:
 
     __slots__ = ("budget", "memory", "moment", "scope", "steps")
 
+    moment: datetime | None
+
     def __init__(self, budget: Budget, scope: Mapping[str, Any]) -> None:
         self.budget = budget
         self.steps = budget.steps
         self.memory = budget.memory
         self.scope = scope
-        self.moment: datetime | None = None
+        self.moment = None
 
     def charge(self, steps: int) -> None:
         """Count `steps` steps."""

@@ -37,25 +37,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Fn:
     """A function written in the expression (`x => …`), ready to be called by a function of the table."""
 
-    __slots__ = ("arity", "body", "frame", "keys", "meter", "weight")
+    __slots__ = ("body", "frame", "keys", "meter", "weight")
 
     def __init__(
         self, frame: dict[str, Any], meter: Meter, keys: tuple[str, ...], body: Callable[[dict[str, Any]], Any], weight: int
     ) -> None:
-        self.frame, self.meter, self.keys, self.body, self.weight = frame, meter, keys, body, weight
-        self.arity = len(keys)
+        self.frame = frame
+        self.meter = meter
+        self.keys = keys
+        self.body = body
+        self.weight = weight
 
     def each(self, values: Many, seconds: Iterable[object] | None = None) -> Many:
         """Return what the function gives for each value; a second name gets the index, or what `seconds` holds."""
-        self.meter.charge(len(values) * self.weight)
-        self.meter.take_list(len(values), 40)
-        frame, body = self.frame, self.body
-        if self.arity == 0:
-            return [body(frame) for _ in values]
-        first = self.keys[0]
-        if self.arity == 1:
+        frame, body, meter = self.frame, self.body, self.meter
+        meter.steps -= len(values) * self.weight
+        meter.memory -= 56 + len(values) * 40
+        if meter.steps < 0 or meter.memory < 0:
+            meter.charge(0)
+            meter.take(0)
+        keys = self.keys
+        if len(keys) == 1:
+            first = keys[0]
             return [body(frame) for frame[first] in values]
-        second = self.keys[1]
+        if not keys:
+            return [body(frame) for _ in values]
+        first, second = keys[:2]
         return [body(frame) for frame[first], frame[second] in zip(values, _or_range(seconds, values), strict=True)]
 
     def one_by_one(self, values: Many) -> Iterator[tuple[Any, Any]]:
