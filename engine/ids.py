@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections.abc import Callable
 from datetime import datetime
 from typing import NewType
 
@@ -13,13 +15,36 @@ RunId = NewType("RunId", str)
 FiringId = NewType("FiringId", str)
 
 
+def _fresh_chance() -> Callable[[], int]:
+    """
+    Return a source of 48 bits of chance, seeded by the system.
+
+    It is asked several times per run; going to the system each time would give the processor away in the middle of it. Ids are
+    no secrets: nothing may be guessed from them, and nothing is allowed to whoever knows one.
+    """
+    draw = random.Random(os.urandom(32)).getrandbits  # noqa: S311 - see above
+    return lambda: draw(48)
+
+
+_chance = _fresh_chance()
+
+
+def _renew() -> None:
+    global _chance
+    _chance = _fresh_chance()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
 def new_id(kind: str, now: datetime) -> str:
     """
     Return `kind_` and 24 hex digits: 12 for the millisecond, 12 of chance.
 
     Ids of one kind sort by time, which keeps them together in the database's indexes (the idea of UUIDv7, RFC 9562 §5.7).
     """
-    return f"{kind}_{int(now.timestamp() * 1000):012x}{os.urandom(6).hex()}"
+    return f"{kind}_{int(now.timestamp() * 1000):012x}{_chance():012x}"
 
 
 def new_run_id(now: datetime) -> RunId:
