@@ -144,12 +144,13 @@ def test_a_line_is_drawn_from_port_to_port(canvas: Page) -> None:
 
 def test_a_port_of_another_kind_refuses_the_line(canvas: Page) -> None:
     """
-    Files do not go into a port that takes items, and the reason is said aloud.
+    Files do not go into a port that takes items, and the reason is shown and said aloud.
     """
-    canvas.locator(".treadle-canvas").press("Escape")
     drag(canvas, port(canvas, "read", "out", "source"), middle(port(canvas, "overdue", "in", "target")))
 
     expect(line(canvas, "read.out->overdue.in")).to_have_count(0)
+    expect(canvas.locator(".cv-note")).to_have_text("The port “in” takes items, not files.")
+    expect(canvas.locator(".cv-spoken")).to_contain_text("takes items, not files.")
 
 
 def test_a_line_that_closes_a_circle_is_refused(canvas: Page) -> None:
@@ -158,6 +159,7 @@ def test_a_line_that_closes_a_circle_is_refused(canvas: Page) -> None:
     """
     drag(canvas, port(canvas, "overdue", "out", "source"), middle(port(canvas, "parse", "in", "target")))
 
+    expect(canvas.locator(".cv-note")).to_contain_text("would close a circle")
     expect(canvas.locator(".vue-flow__edge")).to_have_count(6)
 
 

@@ -5,7 +5,7 @@ import { firstFit, whyNot } from "./rules.js";
 
 const CLICK = 24; // pixels: less is a click on a port, not a line drawn to nowhere
 
-export function useLines({ flow, changes, emit, say, readonly }) {
+export function useLines({ flow, changes, emit, tell, readonly }) {
   let begun = null;
   let moved = null; // the line one of whose ends is being carried
 
@@ -15,7 +15,7 @@ export function useLines({ flow, changes, emit, say, readonly }) {
   function connect(connection) {
     if (begun) begun.isDone = true;
     const reason = why(connection);
-    if (reason) say(reason);
+    if (reason) tell(reason);
     else changes.perform([{ op: "add", nodes: [], edges: [toEdge(connection)] }]);
   }
 
@@ -29,6 +29,8 @@ export function useLines({ flow, changes, emit, say, readonly }) {
     if (!line || line.isDone || line.handleType !== "source" || moved || event?.clientX === undefined) return;
     if (Math.hypot(event.clientX - line.x, event.clientY - line.y) < CLICK) return;
     const under = document.elementFromPoint(event.clientX, event.clientY);
+    const port = under?.closest(".vue-flow__handle.target");
+    if (port) return endOnPort(line, port.dataset);
     const card = under?.closest(".vue-flow__node")?.dataset.id;
     if (card) return endOnCard(line, card);
     if (!under?.closest(".vue-flow__pane")) return;
@@ -37,13 +39,19 @@ export function useLines({ flow, changes, emit, say, readonly }) {
     emit("quick_add", { source: line.nodeId, port: line.handleId, edge: null, ...place });
   }
 
+  /** Only a refused line ends here: one that may be drawn has been. */
+  function endOnPort(line, { nodeid, handleid }) {
+    const reason = why({ source: line.nodeId, sourceHandle: line.handleId, target: nodeid, targetHandle: handleid });
+    if (reason) tell(reason);
+  }
+
   function endOnCard(line, card) {
     if (card === line.nodeId) return;
     const fit = firstFit(line.nodeId, line.handleId, card, flow.nodeLookup.value, flow.edges.value);
     if (fit) return connect(fit);
     const first = flow.findNode(card)?.data.ports_in[0];
     const target = { source: line.nodeId, sourceHandle: line.handleId, target: card, targetHandle: first?.name };
-    say(first ? why(target) : "A trigger has no input.");
+    tell(first ? why(target) : "A trigger has no input.");
   }
 
   // Carrying the end of a line elsewhere; let go over nothing it is pulled off.
@@ -56,7 +64,7 @@ export function useLines({ flow, changes, emit, say, readonly }) {
   function update({ edge, connection }) {
     const reason = why(connection);
     release();
-    if (reason) return say(reason);
+    if (reason) return tell(reason);
     changes.perform([
       { op: "del", nodes: [], edges: [edge.id] },
       { op: "add", nodes: [], edges: [toEdge(connection)] },
