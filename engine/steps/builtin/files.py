@@ -129,7 +129,7 @@ def _read_text(folder: Path, path: str, encoding: str) -> str:
 
 
 def _list(root: Path, folder: str, pattern: str, deep: bool, most: int) -> list[Item]:
-    top = inside(root, folder, field="folder") if folder.strip(" ./") else root.resolve()
+    top = inside(root, folder, field="folder") if folder.strip() not in ("", ".", "./") else root.resolve()
     if not top.is_dir():
         raise (
             NotFound("folder", folder, hint="Folders are made by “Write a file”.") if folder else NotFound("folder", str(root))

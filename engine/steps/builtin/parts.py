@@ -82,7 +82,7 @@ def key_of(value: Any) -> Hashable:
     value = to_json_value(value)
     if isinstance(value, str):
         return value
-    return orjson.dumps(_even(value), default=_describe, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_even(value), default=_describe, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def keys_of(values: list[Any]) -> list[Any]:

@@ -126,9 +126,14 @@ def cell_text(value: Any, decimal: str = ".") -> str:
     return to_json(value)
 
 
-def to_json(value: Any, option: int | None = None) -> str:
+def to_json(value: Any) -> str:
     """Return a value as JSON text; a file becomes what people may see of it."""
-    return orjson.dumps(value, default=describe, option=option).decode()
+    return json_bytes(value).decode()
+
+
+def json_bytes(value: Any, option: int = 0) -> bytes:
+    """Return a value as JSON with these options of orjson; handles are described, not taken apart."""
+    return orjson.dumps(value, default=describe, option=option | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def describe(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -136,8 +137,12 @@ def write_excel(sheets: Mapping[str, Batch], path: Path, how: ExcelWriting) -> N
     """
     book = Workbook(write_only=True)
     used: set[str] = set()
-    for name, items in (sheets or {"Sheet1": []}).items():
-        _write_sheet(book, sheet_name(name, used), items, how)
+    try:
+        for name, items in (sheets or {"Sheet1": []}).items():
+            _write_sheet(book, sheet_name(name, used), items, how)
+    except BaseException:
+        _discard(book)
+        raise
     book.save(path)
 
 
@@ -170,6 +175,14 @@ def _measure(sheet: Any, items: Batch, columns: Sequence[tuple[tuple[str, ...], 
         sheet.column_dimensions[get_column_letter(place + 1)].width = min(max(wide, 8), 60) + 0.7
         formats.append("#,##0.00" if is_amount else None)
     return formats
+
+
+def _discard(book: Any) -> None:
+    """End the sheets that were begun and remove the temporary files they were written to."""
+    for sheet in book.worksheets:
+        with suppress(Exception):
+            sheet.close()
+            sheet._writer.cleanup()
 
 
 def _heading(sheet: Any, text: str) -> Any:

@@ -9,7 +9,7 @@ import orjson
 
 from engine.errors import BadInput
 from engine.model.items import Batch, Item
-from engine.steps.formats.cells import describe
+from engine.steps.formats.cells import json_bytes
 from engine.steps.formats.source import Source
 
 
@@ -60,9 +60,9 @@ def items_in(value: Any, path: str = "") -> Iterator[Item]:
 
 def write_json(items: Batch, *, indent: bool = True) -> bytes:
     """Return a JSON list of the items."""
-    return orjson.dumps(items, default=describe, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE if indent else None)
+    return json_bytes(items, orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE if indent else 0)
 
 
 def write_json_lines(items: Iterable[Item]) -> bytes:
     """Return one line of JSON per item."""
-    return b"".join(orjson.dumps(item, default=describe, option=orjson.OPT_APPEND_NEWLINE) for item in items)
+    return b"".join(json_bytes(item, orjson.OPT_APPEND_NEWLINE) for item in items)
