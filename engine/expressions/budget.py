@@ -18,6 +18,7 @@ from .errors import ExpressionError
 MEBIBYTE = 1 << 20
 METER = "$meter"
 SCOPE = "$scope"
+MEMO = "$memo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class Budget:
 
     `steps` counts loop passes and pieces of data looked at (about a microsecond each), `text` is the longest text in
     characters, `memory` the bytes of everything built on the way, `result` the size of the result as JSON in bytes,
-    `depth` how deep lists and objects may lie in each other.
+    `depth` how deep lists and objects may lie in each other. `batch_steps` are the steps of all items of a batch together, to
+    which come a hundred for each item.
     """
 
     steps: int = 1_000_000
@@ -35,6 +37,7 @@ class Budget:
     memory: int = 40 * MEBIBYTE
     result: int = 64 * MEBIBYTE
     depth: int = 100
+    batch_steps: int = 20_000_000
 
     def for_items(self, count: int) -> Budget:
         """Return this budget with room for a batch of `count` items, so that big batches can be summed up."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .budget import METER
+from .analysis import analyse
+from .budget import MEMO, METER
 from .calls import build_call
 from .computing import (
     both,
@@ -50,6 +51,8 @@ from .syntax import (
     size_of,
 )
 from .values import as_opaque_fields, is_opaque, kind_of
+
+_DIFFERING = frozenset({"item", "index", "nodes"})
 
 
 def build(tree: Syntax) -> Run:
@@ -91,13 +94,33 @@ class _Builder:
                 return self.list_of(items)
             case ObjectOf(_, fields):
                 return self.object_of(fields)
-            case Call(_, name, arguments):
-                return build_call(
-                    node,
-                    FUNCTIONS[name],
-                    [self.lambda_of(part) if isinstance(part, Lambda) else self.build(part) for part in arguments],
-                )
+            case Call():
+                return self.call(node)
         raise ExpressionError("this cannot stand here", offset=node.at)
+
+    def call(self, node: Call) -> Run:
+        function = FUNCTIONS[node.name]
+        runs = [self.lambda_of(part) if isinstance(part, Lambda) else self.build(part) for part in node.arguments]
+        run = build_call(node, function, runs)
+        if function.is_flat or function.is_lazy or not self.is_same_for_all(node):
+            return run
+        self.count += 1
+        key = self.count
+
+        def once_per_batch(frame: Frame) -> Any:
+            memo: dict[int, Any] | None = frame.get(MEMO)
+            if memo is None:
+                return run(frame)
+            if key not in memo:
+                memo[key] = run(frame)
+            return memo[key]
+
+        return once_per_batch
+
+    def is_same_for_all(self, node: Call) -> bool:
+        """Tell whether a call gives the same for every item of a batch: it uses names, but none that differ by item."""
+        found = analyse(node)
+        return bool(found.names) and not found.is_random and not found.names & (_DIFFERING | self.local.keys())
 
     def optional(self, node: Syntax | None) -> Run | None:
         return None if node is None else self.build(node)

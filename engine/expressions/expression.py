@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import TreadleError
 
 from .analysis import SCOPE_NAMES, analyse
-from .budget import DEFAULT, METER, SCOPE, Budget, Meter
+from .budget import DEFAULT, MEMO, METER, SCOPE, Budget, Meter
 from .errors import ExpressionError, ExpressionProblem, Position
 from .evaluate import build
 from .operators import NeedsMeter
@@ -126,7 +126,8 @@ class Expression:
         """
         Return the value for each item, with `item` and `index` (counted from `start`) set for it; fast for big batches.
 
-        The budget holds for each item. Raises the first error; `error.where["index"]` is the place of its item in `items`.
+        What is the same for all items, such as `items.sum(i => i.total)`, is computed once. The budget holds for each item, its
+        `batch_steps` for all of them. Raises the first error; `error.where["index"]` is the place of its item in `items`.
         """
         frame = dict(scope or {})
         if self._is_plain and (results := self._each_at_once(items, frame, start)) is not None:
@@ -172,6 +173,8 @@ class Expression:
         scope.setdefault("index", None)
         frame = scope if self._is_plain else self._frame(scope, budget)
         meter: Meter | None = frame.get(METER)
+        steps_left = 0 if meter is None else meter.budget.batch_steps + 100 * len(items)
+        frame[MEMO] = {}
         is_building = self._is_building
         for frame["index"], frame["item"] in enumerate(items, start):
             if meter is not None:
@@ -180,6 +183,14 @@ class Expression:
                 value = run(frame)
             except NeedsMeter:
                 value = run(self._frame(frame, budget))
+            if meter is not None:
+                steps_left -= meter.budget.steps - meter.steps
+                if steps_left < 0:
+                    raise ExpressionError(
+                        "the expression needs too many steps for a batch of this size",
+                        hint="compute what is the same for all items, or look things up, in a step of its own",
+                        is_final=True,
+                    )
             kind = type(value)
             if kind is int or kind is float:
                 if not -_SAFE_NUMBER < value < _SAFE_NUMBER:

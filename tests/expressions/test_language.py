@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.expressions import ExpressionError, Lazy, compile_expression, truth
+from engine.expressions import Budget, ExpressionError, Lazy, compile_expression, truth
 from engine.model.items import File
 
 ITEM = {
@@ -308,6 +308,30 @@ def test_a_batch_names_the_item_that_failed():
     with pytest.raises(ExpressionError, match="cannot multiply") as caught:
         compile_expression("item.n * 2").evaluate_each(items)
     assert 2 == caught.value.where["index"]
+
+
+def test_what_is_the_same_for_all_is_computed_once():
+    """
+    A share of the total over a whole batch takes linear time, and gives what evaluating one by one gives.
+    """
+    items = [{"n": n} for n in range(20_000)]
+    share = compile_expression("item.n * 100 / items.sum(i => i.n)")
+    shares = share.evaluate_each(items, {"items": items})
+    assert shares[5] == share.evaluate({"item": items[5], "items": items})
+    assert 100 == pytest.approx(sum(shares))
+    own_names = compile_expression("items[:2].map(item => item.n + items[:3].sum(i => i.n * item.n))")
+    assert [[0, 4], [0, 4]] == own_names.evaluate_each(items[:2], {"items": items})
+
+
+def test_a_batch_as_a_whole_is_bounded():
+    """
+    An expression that is cheap for one item may be too much for a whole batch.
+    """
+    items = [{"n": n} for n in range(2_000)]
+    search = compile_expression("items.find(i => i.n == item.n).n")
+    assert [0, 1, 2] == search.evaluate_each(items[:3], {"items": items})
+    with pytest.raises(ExpressionError, match="too many steps for a batch"):
+        search.evaluate_each(items, {"items": items}, Budget(batch_steps=10_000))
 
 
 def test_compiling_twice_gives_the_same_object():
