@@ -8,6 +8,8 @@ and readers stand on one snapshot.
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import uuid
 from abc import ABC, abstractmethod
@@ -29,6 +31,12 @@ from .checkpoints import Checkpointer
 
 READERS: Final = 4
 BUSY_TIMEOUT_S: Final = 10.0
+
+_ENGINE_LOCK: Final = 0x7_2EAD1F
+_LOCK_HOLDER: Final = (
+    "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s"
+)
 
 _OUR_FAULT = (
     sqlcipher.IntegrityError,
@@ -82,6 +90,14 @@ class Database(ABC):
                 connection.exec_driver_sql("SELECT 1")
         except (DBAPIError, sqlcipher.Error, OSError) as error:
             raise self.explain(error) from error
+
+    def take_over(self, connection: Connection) -> None:
+        """Make sure on the writer's new connection that this program may write; raises `StoreError` that says who else does."""
+        return
+
+    def give_back(self, connection: Connection) -> None:
+        """Undo `take_over` on a connection that is about to be closed in good order."""
+        return
 
     def is_gone(self, connection: Connection) -> bool:
         """Whether the connection itself is broken, so that a new one may well work."""
@@ -228,16 +244,25 @@ class SqliteDatabase(Database):
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL database through psycopg 3."""
+    """
+    A PostgreSQL database through psycopg 3.
 
-    def __init__(self, url: str) -> None:
+    With `exclusive` the writer's session holds an advisory lock: it dies with the connection, and a program that comes back to
+    find it taken writes nothing.
+    """
+
+    def __init__(self, url: str, *, exclusive: bool = False) -> None:
+        self._exclusive = exclusive
         try:
             address = make_url(url).set(drivername="postgresql+psycopg")
         except (ArgumentError, ValueError) as error:
             raise StoreError("The address of the database cannot be read.", hint="postgresql://user@host/name") from error
         self.name = address.render_as_string(hide_password=True)
         self.dialect = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-        arguments = {"application_name": "treadle", "connect_timeout": 10}
+        arguments = {
+            "application_name": f"treadle on {socket.gethostname()}, process {os.getpid()}"[:63],
+            "connect_timeout": 10,
+        }
         self.writer = create_engine(address, poolclass=NullPool, connect_args=arguments)
         self.reader = create_engine(
             address,
@@ -247,6 +272,31 @@ class PostgresDatabase(Database):
             isolation_level="REPEATABLE READ",
             connect_args=arguments | {"options": "-c default_transaction_read_only=on"},
         )
+
+    def take_over(self, connection: Connection) -> None:
+        """Take the engine's lock, waiting a moment for a program that is just ending; raises `StoreError`."""
+        if not self._exclusive:
+            return
+        try:
+            with connection.begin():
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
+                connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ENGINE_LOCK})")
+        except DBAPIError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            with connection.begin():
+                holder = connection.exec_driver_sql(_LOCK_HOLDER, (_ENGINE_LOCK,)).scalar()
+            raise StoreError(
+                f"Treadle is already running on {self.name}" + (f" ({holder})." if holder else "."),
+                hint="Use that one, stop it, or give another database.",
+                where={"process": holder},
+            ) from error
+
+    def give_back(self, connection: Connection) -> None:
+        """Give the engine's lock back at once, instead of when the server notices that the session is over."""
+        if self._exclusive:
+            with connection.begin():
+                connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
 
     def is_gone(self, connection: Connection) -> bool:
         """Whether the server closed the connection."""
@@ -262,7 +312,9 @@ class PostgresDatabase(Database):
         return StoreError(f"The database {self.name} said no: {text}.", hint="Run `treadle db check`.")
 
 
-def parse_database(where: str | Path, *, synchronous: str = "FULL", key: str | None = None) -> Database:
+def parse_database(
+    where: str | Path, *, synchronous: str = "FULL", key: str | None = None, exclusive: bool = False
+) -> Database:
     """
     Return the database that an address or a path means.
 
@@ -273,7 +325,8 @@ def parse_database(where: str | Path, *, synchronous: str = "FULL", key: str | N
         if text in {"sqlite://", ":memory:", "sqlite:///:memory:"}:
             return SqliteDatabase(None, synchronous="OFF")
         if text.startswith(("postgresql:", "postgresql+", "postgres:")):
-            return PostgresDatabase(text.replace("postgres:", "postgresql:", 1) if text.startswith("postgres:") else text)
+            url = text.replace("postgres:", "postgresql:", 1) if text.startswith("postgres:") else text
+            return PostgresDatabase(url, exclusive=exclusive)
         if text.startswith("sqlite:///"):
             return SqliteDatabase(Path(text.removeprefix("sqlite:///")), synchronous=synchronous, key=key)
         if "://" in text:

@@ -67,7 +67,7 @@ class SqlStore:
         exclusive: bool = True,
     ) -> SqlStore:
         """Return the store that an address or a path means, not started yet; see `open_store`."""
-        database = parse_database(where, synchronous=synchronous, key=key)
+        database = parse_database(where, synchronous=synchronous, key=key, exclusive=exclusive)
         return cls(database, clock=clock, blobs=BlobStore(blobs_dir), exclusive=exclusive)
 
     @property
@@ -86,9 +86,10 @@ class SqlStore:
         if self._writer is not None:
             return
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._open)
+        writer = Writer(self.database, self._payloads, self._unit_of_work, self._hand_over)
+        await asyncio.to_thread(self._open, writer)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="treadle-reader")
-        self._writer = Writer(self.database, self._payloads, self._unit_of_work, self._hand_over)
+        self._writer = writer
         self._journal = SqlJournal(self._loop, self._writer)
         self._writer.start()
 
@@ -161,12 +162,13 @@ class SqlStore:
         except DBAPIError as error:
             raise self.database.explain(error) from error
 
-    def _open(self) -> None:
+    def _open(self, writer: Writer) -> None:
         if self._lock is not None:
             self._lock.acquire()
         try:
             self.database.open()
             upgrade(self.database, clock=self._clock)
+            writer.open()
         except BaseException:
             self._close()
             raise
@@ -204,7 +206,7 @@ def open_store(
 
     `sqlite://` is a throw-away store in memory, `sqlite:///path` or a plain path a file, `postgresql://…` a server.
     `synchronous` is SQLite's: FULL survives a power cut, NORMAL the death of the program. With `key` the file is encrypted.
-    `exclusive` is for whoever runs the engine: there can be only one on a SQLite file. Without it, others may read and queue.
+    `exclusive` is for whoever runs the engine: there can be only one on a database. Without it, others may read and queue.
     Raises `StoreError` for an address that makes no sense.
     """
     return SqlStore.open(url_or_path, clock=clock, blobs_dir=blobs_dir, synchronous=synchronous, key=key, exclusive=exclusive)

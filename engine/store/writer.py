@@ -86,6 +86,13 @@ class Writer:
         self._is_committing = False
         self.unwritten = 0
 
+    def open(self) -> None:
+        """Connect; raises `StoreError` when another program is the one that writes."""
+        try:
+            self._connect()
+        except DBAPIError as error:
+            raise self._database.explain(error) from error
+
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
@@ -113,6 +120,9 @@ class Writer:
                 self.is_idle = True
                 if not self.entries:
                     break
+        if self._open is not None:
+            with suppress(Exception):
+                self._database.give_back(self._open[0])
         self._disconnect()
 
     def _take(self) -> list[Entry]:
@@ -290,6 +300,11 @@ class Writer:
     def _connect(self) -> tuple[Connection, Any, SqlUnitOfWork]:
         if self._open is None:
             connection = self._database.writer.connect()
+            try:
+                self._database.take_over(connection)
+            except BaseException:
+                connection.close()
+                raise
             driver = connection.connection.driver_connection
             assert driver is not None
             self._open = (connection, driver.cursor(), self._make_work(connection))

@@ -1,6 +1,7 @@
 """What only a server brings: several workers on one database, and connections that break."""
 
 import asyncio
+import os
 from dataclasses import replace
 
 import psycopg
@@ -22,7 +23,7 @@ def store_url(store_url):
 
 def end_other_connections(url):
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'treadle'")
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'treadle on %'")
 
 
 async def test_a_connection_that_was_closed_is_opened_again(store, store_url, make):
@@ -77,7 +78,7 @@ async def test_of_two_workers_only_the_last_claimant_writes(store, store_url, ma
     """
     Two programs on one server take the same run from each other, many times and at once: no line is written by a loser.
     """
-    async with open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs") as other:
+    async with open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs", exclusive=False) as other:
         run = make.run()
         await store.write(lambda work: work.runs.add(run, input=b"[]"))
         written = {}
@@ -101,11 +102,37 @@ async def test_of_two_workers_only_the_last_claimant_writes(store, store_url, ma
     assert all(fact.seq // 3 == int(fact.node.removeprefix("epoch_")) for fact in facts)
 
 
+async def test_an_engine_has_its_database_for_itself(store, store_url, clock, tmp_path, monkeypatch):
+    """
+    A second engine is told who has it, and may come in once the first has stopped.
+    """
+    second = open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs")
+    with pytest.raises(StoreError, match=rf"already running.*process {os.getpid()}"):
+        await second.start()
+
+    await store.stop()
+    async with second:
+        await second.write(lambda work: work.values.set("a", 1))
+
+
+async def test_an_engine_that_lost_its_place_writes_nothing(store, store_url, make, clock, tmp_path):
+    """
+    While its connection was down another program took over: it is told so, instead of both working on the same runs.
+    """
+    end_other_connections(store_url)
+    async with open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs") as second:
+        with pytest.raises(StoreError, match="already running"):
+            await store.write(lambda work: work.values.set("a", "old"))
+        await second.write(lambda work: work.values.set("b", "new"))
+
+    assert await store.read(lambda work: (work.values.get("a"), work.values.get("b"))) == (None, "new")
+
+
 async def test_a_name_that_another_program_took_is_a_conflict(store, store_url, make, clock, tmp_path):
     """
     Names are unique across programs, and the loser's transaction leaves nothing.
     """
-    async with open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs") as other:
+    async with open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs", exclusive=False) as other:
         results = await asyncio.gather(
             *(each.write(lambda work: work.workflows.add(make.workflow("Same"))) for each in (store, other) * 10),
             return_exceptions=True,
