@@ -31,26 +31,31 @@ SLICE: Final = 0.005
 """How many seconds plain work may hold the event loop before others get their turn."""
 
 
+_set_ports: Final[Callable[[BatchCall, Mapping[str, Batch]], None]] = BatchCall.__dict__["ports"].__set__
+
+
 class StepCall(BatchCall):
     """A `BatchCall` that makes its context only when the action asks for it; most pure steps never do."""
 
     __slots__ = ("_context", "_make")
-    _context: Context | None
     _make: Callable[[], Context]
 
     def __init__(self, ports: Mapping[str, Batch], make: Callable[[], Context]) -> None:
-        object.__setattr__(self, "ports", ports)
-        object.__setattr__(self, "_make", make)
-        object.__setattr__(self, "_context", None)
+        # The slots' own setters, because a frozen dataclass pays dearly for each `object.__setattr__`.
+        _set_ports(self, ports)
+        _set_make(self, make)
 
     @property
     def ctx(self) -> Context:
         """The context."""
-        context = self._context
+        context: Context | None = getattr(self, "_context", None)
         if context is None:
             context = self._make()
             object.__setattr__(self, "_context", context)
         return context
+
+
+_set_make: Final[Callable[[StepCall, Callable[[], Context]], None]] = StepCall.__dict__["_make"].__set__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

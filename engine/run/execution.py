@@ -18,7 +18,7 @@ from .disk import reach_disk
 from .env import RunEnv
 from .lineage import Lineage
 from .logs import StepLog
-from .outcomes import Again, Done, Ended
+from .outcomes import Again, Ended
 from .payloads import Reference, encode_outputs
 from .planner import Plan, PlanNode
 from .progress import Progress
@@ -204,21 +204,37 @@ class Execution:
                 )
             )
 
-    def on_done(self, planned: PlanNode, done: Done, *, items_in: int, took: float, attempt: int = 1) -> Outputs:
-        """Record a step that succeeded and return its outputs as the following steps shall see them."""
-        outputs = done.outputs
+    def on_done(
+        self,
+        planned: PlanNode,
+        outputs: Outputs,
+        ports_in: Mapping[str, Batch],
+        *,
+        took: float,
+        attempt: int = 1,
+        ignored: int = 0,
+        routed: int = 0,
+    ) -> Outputs:
+        """
+        Record a step that succeeded and return its outputs as the following steps shall see them.
+
+        Raises `StepCrashed` when there is something in them that cannot be written down.
+        """
         if self.env.journal is not None:
             payload, outputs = encode_outputs(outputs, self.known)
-            ports: dict[str, Any] = {}
+            ports: dict[str, int] = {}
+            items_in = 0
+            for batch in ports_in.values():
+                items_in += len(batch)
             for port, output in outputs.items():
                 ports[port] = len(output.items)
                 if output.items:
                     self.known.setdefault(id(output.items), (planned.id, port))
             summary: dict[str, Any] = {"ports": ports, "in": items_in, "ms": round(took * 1000, 3)}
-            if done.ignored:
-                summary["ignored"] = done.ignored
-            if done.routed:
-                summary["routed"] = done.routed
+            if ignored:
+                summary["ignored"] = ignored
+            if routed:
+                summary["routed"] = routed
             self.record(FactKind.STEP_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
         if (bus := self.env.bus) is not None and bus.is_heard:
             counts = {port: len(output.items) for port, output in outputs.items()}

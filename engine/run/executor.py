@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.errors import TreadleError
-from engine.model.items import Batch, Output
+from engine.model.items import Batch, Output, Outputs
 from engine.model.run import Run, RunStatus
 from engine.model.workflow import DEFAULT_OUT
 from engine.steps.contract import StopRun
@@ -37,11 +37,7 @@ class _Settled:
     ports: Mapping[str, Batch]
     outcome: Outcome
     attempt: int
-    took: float
-
-    @property
-    def items_in(self) -> int:
-        return sum(map(len, self.ports.values()))
+    began: float
 
 
 @dataclass(slots=True)
@@ -78,20 +74,20 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
 
 async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:
     progress, env, nodes = execution.progress, execution.env, execution.plan.nodes
-    ready, skipped = progress.ready, progress.skipped
-    begins = _beginners(execution)
-    turn = perf_counter()
+    ready, skipped, gather = progress.ready, progress.skipped, progress.gather
+    given = _given(execution, items)
+    turn = began = perf_counter()
     while True:
         while ready and going.ending is None and not env.is_stopping:
             index = ready.popleft()
             planned = nodes[index]
-            began = perf_counter()
-            ports: Mapping[str, Batch] = {planned.first_in: items} if index in begins else progress.gather(planned)
-            outcome = _on_the_spot(execution, planned, ports, items)
-            if type(outcome) is Done and outcome.response is None:
-                going.ending = _settle(execution, _Settled(planned, ports, outcome, 1, perf_counter() - began))
+            ports = given.pop(index) if given and index in given else gather(planned)
+            outcome = _on_the_spot(execution, planned, ports)
+            if type(outcome) is dict:
+                going.ending = _settle(execution, planned, ports, outcome, began)
             elif outcome is not None:
-                going.ending = await _take(execution, _Settled(planned, ports, outcome, 1, perf_counter() - began))
+                assert not isinstance(outcome, Mapping)
+                going.ending = await _take(execution, _Settled(planned, ports, outcome, 1, began))
             else:
                 step = _step(execution, planned, ports, restored.earlier.get(index) if restored else None)
                 if ready or going.tasks:
@@ -103,9 +99,10 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
                     turn = perf_counter()
             if skipped:
                 _tell_skipped(execution)
-            if perf_counter() - turn > SLICE:
+            began = perf_counter()
+            if began - turn > SLICE:
                 await execution.let_others()
-                turn = perf_counter()
+                turn = began = perf_counter()
         if skipped:
             _tell_skipped(execution)
         if not going.tasks:
@@ -113,44 +110,50 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
         if going.ending is not None and not execution.is_ending:
             _end_the_others(execution, going)
         done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
-        turn = perf_counter()
+        turn = began = perf_counter()
         for task in sorted(done, key=lambda one: going.tasks[one].index):
             ending = await _collect(execution, task, going.tasks.pop(task))
             going.ending = going.ending or ending
 
 
-def _beginners(execution: Execution) -> frozenset[int]:
-    """Return the nodes that take the run's input instead of what edges bring."""
+def _given(execution: Execution, items: Batch) -> dict[int, Mapping[str, Batch]]:
+    """Return what the first nodes get: the run's input instead of what edges bring."""
     plan, start = execution.plan, execution.run.start_node
-    return frozenset(plan.opening(None).ready) if start is None else frozenset((plan.node(start).index,))
+    first = plan.opening(None).ready if start is None else (plan.node(start).index,)
+    return {index: {plan.nodes[index].first_in: items} for index in first}
 
 
-def _on_the_spot(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], items: Batch) -> Outcome | None:
-    """Settle what needs no waiting: a trigger, a node that is switched off, a plain step; None for all others."""
+def _on_the_spot(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Output] | Outcome | None:
+    """
+    Settle what needs no waiting: a plain step, a trigger, a node that is switched off.
+
+    Returns what left it by port, or another outcome; None for a step that has to go the long way.
+    """
     if planned.is_plain:
         return None if execution.env.proves_batches else _call_plain(execution, planned, ports)
     if planned.node.disabled:
         passed = ports.get(planned.first_in) or next(iter(ports.values()), [])
-        return Done(outputs={planned.first_out: Output(passed)} if passed else {})
+        return {planned.first_out: Output(passed)} if passed else {}
     if planned.is_trigger:
-        return Done(outputs={DEFAULT_OUT: Output(items, {})})
+        return {DEFAULT_OUT: Output(next(iter(ports.values()), []), {})}
     return None
 
 
-def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch]) -> Outcome | None:
-    """Call a plain step on the spot; None when it must go the long way, because its batch is big or it wants to be awaited."""
+def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Output] | Outcome | None:
+    """Call a plain step; None when its batch is big or it wants to be awaited."""
     size = 0
     for batch in ports.values():
         size += len(batch)
     if size >= BIG:
         return None
-    execution.on_started(planned, 1)
+    if (bus := execution.env.bus) is not None and bus.is_heard:
+        execution.on_started(planned, 1)
+    assert planned.call is not None
     try:
-        fields = execution.plain_fields(planned, ports)
-        assert planned.call is not None
-        result = planned.call(StepCall(ports, lambda: execution.context(planned)), **fields)
+        call = StepCall(ports, lambda: execution.context(planned))
+        result = planned.call(call, **execution.plain_fields(planned, ports))
         if type(result) is Output:
-            return Done(outputs={DEFAULT_OUT: result})
+            return {DEFAULT_OUT: result}
         if isinstance(result, Awaitable):
             planned.is_plain = False
             _close(result)
@@ -162,13 +165,13 @@ def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
         failed = Failed(error=as_treadle_error(error, planned.node.label))
         attempt = Attempt(planned=planned, ports=ports, first_at=execution.run.queued_at, outcome=failed)
         return decide_failure(attempt, execution).outcome
-    return Done(outputs=outputs, response=response)
+    return dict(outputs) if response is None else Done(outputs=outputs, response=response)
 
 
 async def _step(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], earlier: Earlier | None) -> _Settled:
     began = perf_counter()
     outcome, attempt = await run_step(planned, ports, execution, earlier)
-    return _Settled(planned, ports, outcome, attempt, perf_counter() - began)
+    return _Settled(planned, ports, outcome, attempt, began)
 
 
 async def _take(execution: Execution, settled: _Settled) -> Ending | None:
@@ -176,28 +179,54 @@ async def _take(execution: Execution, settled: _Settled) -> Ending | None:
     outcome = settled.outcome
     if isinstance(outcome, Done) and outcome.response is not None:
         await execution.answer(settled.planned, outcome.response)
-    return _settle(execution, settled)
+    return _settle_outcome(execution, settled)
 
 
-def _settle(execution: Execution, settled: _Settled) -> Ending | None:
-    planned, outcome = settled.planned, settled.outcome
+def _settle_outcome(execution: Execution, settled: _Settled) -> Ending | None:
+    planned, outcome, began = settled.planned, settled.outcome, settled.began
+    items_in = sum(map(len, settled.ports.values()))
     if isinstance(outcome, Done):
-        try:
-            outputs = execution.on_done(planned, outcome, items_in=settled.items_in, took=settled.took, attempt=settled.attempt)
-        except TreadleError as error:
-            outcome = Failed(error=error)
-        else:
-            execution.progress.settle(planned.index, outputs)
-            return None
+        return _settle(
+            execution,
+            planned,
+            settled.ports,
+            outcome.outputs,
+            began,
+            attempt=settled.attempt,
+            ignored=outcome.ignored,
+            routed=outcome.routed,
+        )
     execution.progress.settled[planned.index] = 1
+    took = perf_counter() - began
     if isinstance(outcome, Ended):
-        ending = Ending.by_step(outcome.status, outcome.message, planned.id)
-        execution.on_ended(planned, outcome, items_in=settled.items_in, took=settled.took)
-        return ending
+        execution.on_ended(planned, outcome, items_in=items_in, took=took)
+        return Ending.by_step(outcome.status, outcome.message, planned.id)
     assert isinstance(outcome, Failed)
     shown = {**outcome.error.as_dict(), "where": {"node": planned.id, **outcome.error.where}}
-    execution.on_failed(planned, shown, items_in=settled.items_in, took=settled.took, attempt=settled.attempt)
+    execution.on_failed(planned, shown, items_in=items_in, took=took, attempt=settled.attempt)
     return Ending(status=RunStatus.FAILED, error=shown)
+
+
+def _settle(
+    execution: Execution,
+    planned: PlanNode,
+    ports: Mapping[str, Batch],
+    outputs: Outputs,
+    began: float,
+    *,
+    attempt: int = 1,
+    ignored: int = 0,
+    routed: int = 0,
+) -> Ending | None:
+    """Record what left a step and let what follows begin; outputs that cannot be written down fail the step."""
+    try:
+        outputs = execution.on_done(
+            planned, outputs, ports, took=perf_counter() - began, attempt=attempt, ignored=ignored, routed=routed
+        )
+    except TreadleError as error:
+        return _settle_outcome(execution, _Settled(planned, ports, Failed(error=error), attempt, began))
+    execution.progress.settle(planned.index, outputs)
+    return None
 
 
 def _tell_skipped(execution: Execution) -> None:
@@ -230,7 +259,7 @@ async def _abandon(execution: Execution, going: _Going) -> None:
         await asyncio.wait(going.tasks)
     for task, planned in going.tasks.items():
         if not task.cancelled() and task.exception() is None:
-            _settle(execution, task.result())
+            _settle_outcome(execution, task.result())
         elif not execution.env.is_stopping:
             execution.on_cancelled(planned)
     if going.here is not None and not execution.env.is_stopping:

@@ -30,7 +30,8 @@ class PlanNode:
     One node as the executor sees it.
 
     `ins` lists the in-ports with the out-ports that lead to them, in edge order; `targets` the nodes that each out-port leads
-    to, once per edge. `writes` says that the step changes something outside, `may_repeat` that doing so twice is harmless.
+    to, once per edge; `single` is in-port, node and out-port of the only edge, where there is just one. `writes` says that the
+    step changes something outside, `may_repeat` that doing so twice is harmless.
     `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so that its function
     may be called on the spot.
     """
@@ -41,6 +42,7 @@ class PlanNode:
     spec: StepSpec | None
     ins: tuple[tuple[str, tuple[Source, ...]], ...] = ()
     targets: tuple[tuple[str, int], ...] = ()
+    single: tuple[str, int, str] | None = None
     in_degree: int = 0
     has_effect: bool = False
     writes: bool = False
@@ -186,6 +188,8 @@ def compile_plan(document: Document, catalog: Catalog) -> Plan:
     for node in nodes:
         node.ins = tuple((port, tuple(sources)) for port, sources in ins[node.index].items())
         node.targets = tuple(targets[node.index])
+        if len(node.ins) == 1 and len(node.ins[0][1]) == 1:
+            node.single = (node.ins[0][0], *node.ins[0][1][0])
     plan.order = _in_order(plan)
     return plan
 

@@ -75,6 +75,11 @@ class Progress:
 
         Several edges into one port are joined in edge order; a port that nothing came to has an empty batch.
         """
+        if node.single is not None:
+            port, source, port_out = node.single
+            outputs = self.outputs[source]
+            output = outputs.get(port_out) if outputs is not None else None
+            return {port: output.items if output is not None else []}
         return {port: self._join(sources) for port, sources in node.ins}
 
     def _join(self, sources: tuple[tuple[int, str], ...]) -> Batch:
