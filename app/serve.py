@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -98,6 +99,8 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
                 server_header=False,
             )
         )
+        # The writer thread has to win the interpreter's lock a few times per commit; see docs/adr/0005.
+        sys.setswitchinterval(0.0005)
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
         with _announced(settings.data, url), _signals(server):
