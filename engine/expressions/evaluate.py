@@ -118,9 +118,9 @@ class _Builder:
         return once_per_batch
 
     def is_same_for_all(self, node: Call) -> bool:
-        """Tell whether a call gives the same for every item of a batch: it uses names, but none that differ by item."""
+        """Tell whether a call gives the same for every item of a batch: no name that differs by item, no chance."""
         found = analyse(node)
-        return bool(found.names) and not found.is_random and not found.names & (_DIFFERING | self.local.keys())
+        return not found.is_random and not found.names & (_DIFFERING | self.local.keys())
 
     def optional(self, node: Syntax | None) -> Run | None:
         return None if node is None else self.build(node)

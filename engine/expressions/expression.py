@@ -16,7 +16,7 @@ from .operators import NeedsMeter
 from .parser import parse
 from .reading import Run
 from .syntax import Literal, Member, Name, Syntax
-from .values import NUMBERS, SCALARS, Lazy, check_number, check_result
+from .values import NUMBERS, SCALARS, Lazy, check_number, check_result, is_small
 
 _SAFE_NUMBER = 9e18
 _SIMPLE = SCALARS | NUMBERS
@@ -215,6 +215,8 @@ class Expression:
         """Refuse results that are too big or no values; what was only picked from the data is not measured again."""
         kind = type(value)
         if (kind is dict or kind is list) and not self._is_building:
+            return
+        if isinstance(value, dict) and (budget is None or budget.result >= DEFAULT.result) and is_small(value):
             return
         if budget is None:
             items = scope.get("items") if "items" in self._names else None
