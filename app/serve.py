@@ -26,6 +26,7 @@ from app.instance import announce, find_instance
 from app.logs import set_up_logs
 from app.starters import FIRST, add_starter
 from app.web.dispatcher import Dispatcher
+from app.web.figures import gather
 from app.web.hooks import Hooks
 from app.web.security import Gate, Hosts, check_listen
 from app.web.sessions import Sessions, launch_url, load_key, make_launch_token
@@ -64,7 +65,19 @@ def wire_web(treadle: Treadle, sessions: Sessions) -> Dispatcher:
         limit=settings.max_body_mb * 1024 * 1024,
         wait=settings.webhook_wait_s,
     )
-    return Dispatcher(Gate(outer, sessions), hooks=hooks, api=build_api(studio), hosts=Hosts())
+
+    async def is_ready() -> bool:
+        await treadle.store.journal.barrier()  # raises StoreError while the disk refuses what was written
+        return True
+
+    return Dispatcher(
+        Gate(outer, sessions),
+        hooks=hooks,
+        api=build_api(studio),
+        hosts=Hosts(),
+        metrics=gather(treadle.store, treadle.worker, treadle.triggers),
+        ready=is_ready,
+    )
 
 
 async def serve_studio(settings: Settings, *, window: bool) -> None:

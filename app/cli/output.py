@@ -86,6 +86,15 @@ def exit_for(error: TreadleError) -> Exit:
     return Exit.WRONG_USE if isinstance(error, BadRequest | InvalidDocument | NotFound) else Exit.FAILED
 
 
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return how to make uvloop's event loop, None where there is none (Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 def command(function: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., None]:
     """Turn a coroutine into a command: it runs on an event loop, and a `TreadleError` becomes words and an exit code."""
 
@@ -93,7 +102,8 @@ def command(function: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., No
     def run(*args: Any, **kwargs: Any) -> None:
         as_json = bool(kwargs.get("as_json", False))
         try:
-            result = asyncio.run(function(*args, **kwargs))
+            with asyncio.Runner(loop_factory=fast_loop()) as runner:
+                result = runner.run(function(*args, **kwargs))
         except TreadleError as error:
             say_error(error, as_json=as_json)
             raise typer.Exit(exit_for(error)) from None
