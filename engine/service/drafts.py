@@ -81,7 +81,7 @@ class Draft:
 
     async def apply(self, change: Change, author: str) -> None:
         """Apply one gesture as one undo step. Raises `Conflict` or `BadRequest` when it does not fit; nothing changed then."""
-        self.history.did(author, self._change(change, author))
+        self._change(change, author, self.history.did)
         await self._save()
 
     async def undo(self, author: str) -> bool:
@@ -154,10 +154,10 @@ class Draft:
         await self.apply(change, author)
         return [node.id for node in change.nodes]
 
-    def _change(self, change: Change, author: str) -> Change:
+    def _change(self, change: Change, author: str, keep: Callable[[str, Change], None]) -> None:
         self.document, inverse = apply(self.document, change)
+        keep(author, inverse)  # before anybody hears of it: whoever listens may ask what can be undone
         self._settle(change, author)
-        return inverse
 
     def _settle(self, change: Change, author: str) -> None:
         self.revision += 1
@@ -172,7 +172,7 @@ class Draft:
     async def _walk(self, author: str, pop: Callable[[str], Change | None], keep: Callable[[str, Change], None]) -> bool:
         while (change := pop(author)) is not None:
             try:
-                keep(author, self._change(change, author))
+                self._change(change, author, keep)
             except Exception:
                 log.debug("an undo step no longer fits", exc_info=True)
                 continue

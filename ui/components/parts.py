@@ -198,13 +198,13 @@ class Tabs:
                 self._tabs[name] = tab
         self._paint()
 
-    def choose(self, name: str) -> None:
-        """Go to that tab and tell so."""
+    def choose(self, name: str) -> Any:
+        """Go to that tab and tell so; returns what the listener returned, so that a coroutine is awaited."""
         if name == self.value or name not in self._tabs:
-            return
+            return None
         self.value = name
         self._paint()
-        self._on_change(name)
+        return self._on_change(name)
 
     def _paint(self) -> None:
         for name, tab in self._tabs.items():
