@@ -1,7 +1,8 @@
 """
 A small load client of its own process: `python -m tests.benchmarks.load_client PORT CONNECTIONS SECONDS`.
 
-Keeps that many connections busy, each with one request at a time, and prints `{"per_second", "p50_ms", "p99_ms", "count", "errors"}`.
+Keeps that many connections busy, each with one request at a time, and prints
+`{"per_second", "p50_ms", "p99_ms", "count", "errors"}`.
 """
 
 from __future__ import annotations
