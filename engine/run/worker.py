@@ -221,12 +221,12 @@ class Worker:
             items = decode_batch(payload) if payload is not None else _sample(plan, start)
         if payload is None:
             payload = encode_batch(items)
-        flight = self._flight(replace(run, start_node=start, status=RunStatus.QUEUED), plan, items=items)
+        flight = self._flight(run, plan, items=items)
         keeps = keeps_document if keeps_document is not None else run.is_test or run.workflow_id is None
         kept = document if keeps else None
         may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
-        if may_start:
-            flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=self.clock.now())
+        status, at = (RunStatus.RUNNING, self.clock.now()) if may_start else (RunStatus.QUEUED, None)
+        flight.run = replace(run, start_node=start, status=status, started_at=at)
         self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
         if known:
             flight.restored = Restored(known)
@@ -292,7 +292,9 @@ class Worker:
             if (recent := self._recent.get(run_id)) is not None:
                 return recent
             return await self.store.read(lambda work: work.runs.get(run_id))
-        await asyncio.wait((flight.done,), timeout=timeout.total_seconds() if timeout is not None else None)
+        if timeout is None:
+            return await asyncio.shield(flight.done)
+        await asyncio.wait((flight.done,), timeout=timeout.total_seconds())
         return flight.done.result() if flight.done.done() else flight.run
 
     async def response(self, run_id: RunId) -> Response | None:
@@ -398,7 +400,7 @@ class Worker:
             if ending is not None and ending.status is not RunStatus.RUNNING and flight.reason != "lost":
                 flight.run = self._ended(flight.run, ending)
                 self.store.journal.finish(flight.run)
-                await asyncio.shield(asyncio.ensure_future(reach_disk(self.store.journal)))
+                await self._reach_disk_for_sure()
         finally:
             self._announce(flight)
             for other in self._queue.done(flight.key):
@@ -450,6 +452,13 @@ class Worker:
             self.store.journal.append(fact, epoch=flight.run.epoch)
             facts = [*facts, fact]
         return Restored(facts)
+
+    async def _reach_disk_for_sure(self) -> None:
+        """Wait for the disk, also when this is cancelled while waiting: the end of a run is told once it is there."""
+        try:
+            await reach_disk(self.store.journal)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.ensure_future(reach_disk(self.store.journal)))
 
     def _ended(self, run: Run, ending: Ending) -> Run:
         over = None if ending.status in PARKED else self.clock.now()
