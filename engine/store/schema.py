@@ -20,7 +20,8 @@ import migrations
 from engine.clock import Clock
 from engine.errors import StoreError
 
-from .database import Database, SqliteDatabase
+from .database import Database
+from .sqlite import SqliteDatabase
 from .tables import metadata
 
 log = logging.getLogger(__name__)

@@ -21,11 +21,12 @@ from engine.protocols import UnitOfWork
 
 from . import tables
 from .blobs import BlobStore
-from .database import READERS, Database, SqliteDatabase, parse_database
+from .database import READERS, Database, parse_database
 from .journal import SqlJournal
 from .lock import DataLock
 from .payloads import Payloads
 from .schema import check, upgrade
+from .sqlite import SqliteDatabase
 from .work import SqlUnitOfWork
 from .writer import Report, Writer
 

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Table, bindparam, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
 from . import tables
 from .rows import Values
+from .values import insert_of
 
 GROUPS: Final = (128, 32, 8, 1)
 COPY_FROM: Final = 200
@@ -80,7 +80,7 @@ class Statements:
         self.runs = Inserts(tables.runs, dialect)
         self.inputs = Inserts(tables.inputs, dialect)
         self.facts = Inserts(tables.facts, dialect)
-        into = sqlite.insert if self._is_sqlite else postgresql.insert
+        into = insert_of(dialect.name)
         firing = into(tables.firings)
         self.keep_firing = _sql(
             firing.on_conflict_do_update(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from . import tables
 from .rows import json_text
@@ -14,7 +15,14 @@ from .rows import json_text
 
 def insert_into(connection: Connection, table: Table) -> Any:
     """Return an INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`, in the database's own dialect."""
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    return insert_of(connection.dialect.name)(table)
+
+
+def insert_of(dialect: str) -> Callable[[Table], Any]:
+    """Return that dialect's `insert`; the other one is not even loaded."""
+    module = importlib.import_module(f"sqlalchemy.dialects.{dialect}")
+    function: Callable[[Table], Any] = module.insert
+    return function
 
 
 class SqlValues:

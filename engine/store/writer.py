@@ -27,7 +27,7 @@ from engine.errors import StoreError
 from engine.events.types import Event
 from engine.ids import RunId
 
-from .database import Database, is_about_data, is_refusal
+from .database import Database
 from .flush import FACT, START, Segment
 from .payloads import Payloads
 from .statements import Statements
@@ -251,10 +251,10 @@ class Writer:
             if is_alone:
                 report.lost |= segment.write(cursor, self._statements)
             else:
-                with _savepoint(cursor):
+                with self._savepoint(cursor):
                     report.lost |= segment.write(cursor, self._statements)
         except Exception as error:
-            if not is_about_data(error):
+            if not self._database.is_about_data(error):
                 raise
             log.exception("a journal record was refused; looking for it")
             if is_alone:
@@ -269,10 +269,10 @@ class Writer:
             if run_id in report.lost:
                 continue
             try:
-                with _savepoint(cursor):
+                with self._savepoint(cursor):
                     report.lost |= single.write(cursor, self._statements)
             except Exception as error:
-                if not is_about_data(error):
+                if not self._database.is_about_data(error):
                     raise
                 log.exception("journal record refused", extra={"run": run_id})
                 report.lost.add(run_id)
@@ -285,10 +285,10 @@ class Writer:
             if is_alone:
                 result = change(work)
             else:
-                with _savepoint(cursor):
+                with self._savepoint(cursor):
                     result = change(work)
         except Exception as error:
-            if is_refusal(error):
+            if self._database.is_refusal(error):
                 raise
             ours = self._database.explain(error) if isinstance(error, DBAPIError) else error
             report.settled.append((future, None, ours))
@@ -325,15 +325,14 @@ class Writer:
             # The loop is gone: nobody is left to be told, and what was committed is on disk.
             log.debug("the event loop ended before a flush was reported")
 
-
-@contextmanager
-def _savepoint(cursor: Any) -> Iterator[None]:
-    cursor.execute("SAVEPOINT part")
-    try:
-        yield
-    except Exception as error:
-        if not is_refusal(error):
-            cursor.execute("ROLLBACK TO SAVEPOINT part")
-            cursor.execute("RELEASE SAVEPOINT part")
-        raise
-    cursor.execute("RELEASE SAVEPOINT part")
+    @contextmanager
+    def _savepoint(self, cursor: Any) -> Iterator[None]:
+        cursor.execute("SAVEPOINT part")
+        try:
+            yield
+        except Exception as error:
+            if not self._database.is_refusal(error):
+                cursor.execute("ROLLBACK TO SAVEPOINT part")
+                cursor.execute("RELEASE SAVEPOINT part")
+            raise
+        cursor.execute("RELEASE SAVEPOINT part")

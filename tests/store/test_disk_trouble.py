@@ -11,7 +11,7 @@ from engine.clock import SystemClock
 from engine.errors import StoreError
 from engine.ids import NodeId, VersionId, new_run_id
 from engine.model.run import Fact, FactKind, Run, RunStatus
-from engine.store import database, open_store
+from engine.store import open_store, sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +146,7 @@ async def test_a_lock_that_is_never_given_back_is_told(tmp_path, monkeypatch):
     """
     After the time-out callers are told who might have it; the journal goes on trying.
     """
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     run = a_run()
     async with open_store(tmp_path / "a.db", clock=SystemClock(), blobs_dir=tmp_path) as store:
         other = sqlcipher.connect(str(tmp_path / "a.db"), isolation_level=None)

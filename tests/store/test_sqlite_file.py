@@ -14,7 +14,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from engine.clock import ManualClock
 from engine.errors import StoreError
 from engine.store import checkpoints, open_store, schema
-from engine.store.database import SqliteDatabase
+from engine.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.anyio
 
