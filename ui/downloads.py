@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from fastapi import Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from nicegui import app as nicegui_app
 
@@ -29,19 +28,19 @@ HEADERS = {
 
 def install() -> None:
     """Put the route into NiceGUI's own application, behind whatever guards the pages."""
-    nicegui_app.add_api_route(PATH + "/{digest}/{name}", serve_file, include_in_schema=False)
+    nicegui_app.add_api_route(PATH + "/{digest}", serve_file, include_in_schema=False)
 
 
 def address(file: File) -> str:
     """Return where a file of a run is downloaded."""
-    return f"{PATH}/{file.hash}/{quote(file.name, safe='')}?{urlencode({'type': file.media_type, 'size': file.size})}"
+    return f"{PATH}/{file.hash}?{urlencode({'name': file.name, 'type': file.media_type})}"
 
 
-async def serve_file(request: Request, digest: str, name: str) -> Response:
+async def serve_file(digest: str, name: str = "file", type: str = "") -> Response:
     """Answer with the bytes as an attachment; 404 when nobody kept them (any more)."""
     if not HASH.fullmatch(digest):
         return PlainTextResponse("There is no such file.", 404, headers=HEADERS)
-    file = File(hash=digest, name=name, media_type=_media_type(request.query_params.get("type", "")), size=0)
+    file = File(hash=digest, name=name, media_type=_media_type(type), size=0)
     try:
         path = current_studio().files.path(file)
         is_there = path.is_file()
