@@ -25,7 +25,7 @@ from typing import Annotated, Any, TypeVar
 from connectors._runtime.auth import ApiKey, Auth, Basic, Signature
 from connectors._runtime.session import Session, at_path, same_host
 from engine.errors import BadInput, RateLimited, Refused, SignInAgain, TimedOut, Unavailable
-from engine.steps.contract import BatchCall, Context, File, Item, Multi
+from engine.steps.contract import BatchCall, Context, File, Item, Multi, Output
 from engine.steps.define import (
     ADVANCED,
     PLAIN,
@@ -52,6 +52,7 @@ __all__ = [
     "Auth",
     "BadInput",
     "Basic",
+    "BatchCall",
     "Between",
     "Choice",
     "Choices",
@@ -64,6 +65,7 @@ __all__ = [
     "LongText",
     "Multi",
     "Options",
+    "Output",
     "RateLimited",
     "Refused",
     "Retry",

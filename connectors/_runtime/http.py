@@ -226,7 +226,7 @@ def _url(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
         target = httpx.URL(url.strip())
     except (httpx.InvalidURL, ValueError) as error:
         raise BadInput("url", f"“{url[:200]}” is no address: {error}.") from None
-    if target.scheme not in ("http", "https") or not target.host:
+    if target.scheme not in ("http", "https") or not target.host or "%" in target.host:
         raise BadInput("url", f"“{url[:200]}” is no web address.", hint="It begins with https:// or http://.")
     pairs = [(name, _word(one)) for name, value in (query or {}).items() if value is not None for one in _listed(value)]
     if not pairs:

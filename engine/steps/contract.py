@@ -22,6 +22,7 @@ from engine.errors import TreadleError
 from engine.model.items import Batch
 from engine.model.items import File as File  # connectors take these from here
 from engine.model.items import Item as Item
+from engine.model.items import Output as Output
 
 
 class Computed(Protocol):
