@@ -18,6 +18,10 @@ MOST_BYTES = 10 * 1024 * 1024
 """The limit of a document, which is the largest thing the API takes in."""
 
 
+NO_NUL = "^[^\\x00]+$"
+"""What names in an address look like: anything but a zero byte, which no database takes."""
+
+
 class NotSignedIn(TreadleError):
     """The call carries no token, or one that is not accepted any more."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from app.api.door import Caller, answer, problems
+from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
 from app.api.forms import run_form, step_form
 from app.api.models import DataPage, FinishedRun, RunPage, RunRow, Status, StepList
@@ -20,8 +20,8 @@ from engine.run.payloads import show
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
-RunRef = Annotated[str, Path(description="The run's id.", max_length=100)]
-NodeRef = Annotated[str, Path(description="The node's id.", max_length=200)]
+RunRef = Annotated[str, Path(description="The run's id.", max_length=100, pattern=NO_NUL)]
+NodeRef = Annotated[str, Path(description="The node's id.", max_length=200, pattern=NO_NUL)]
 PortName = Annotated[str, Query(description="The port.", max_length=100)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Path, Query, Request
 from fastapi.responses import Response
 
-from app.api.door import DOCUMENT_BODY, Caller, answer, problems, read_document
+from app.api.door import DOCUMENT_BODY, NO_NUL, Caller, answer, problems, read_document
 from app.api.errors import dump, problem_of
 from app.api.forms import row_form, run_form, version_form, workflow_form
 from app.api.models import (
@@ -26,7 +26,7 @@ from engine.model.workflow import Workflow
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])
 
-Ref = Annotated[str, Path(description="The id or the name of the workflow.", max_length=300)]
+Ref = Annotated[str, Path(description="The id or the name of the workflow.", max_length=300, pattern=NO_NUL)]
 IfMatch = Annotated[str | None, Header(description="The ETag that was read; the call fails when it is no longer true.")]
 LONGEST_WAIT = 300
 

@@ -9,11 +9,11 @@ import httpx
 import orjson
 import pytest
 
+from tests.api.contract import API, Contract
 from tests.web.house import House, a_house, served
 
 pytestmark = pytest.mark.anyio
 
-API = "/api/v1"
 DOUBLE = """treadle: 1
 name: Double
 nodes:
@@ -42,6 +42,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with served(house.front()) as client:
         client.headers.update(await house.token("read", "run", "write"))
+        contract = Contract((await client.get(f"{API}/openapi.json")).json())
+        client.event_hooks = {"response": [contract.check]}  # every story keeps to the document
         yield client
 
 
