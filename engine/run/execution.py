@@ -221,16 +221,17 @@ class Execution:
         Raises `StepCrashed` when there is something in them that cannot be written down.
         """
         if self.env.journal is not None:
-            payload, outputs = encode_outputs(outputs, self.known)
-            ports: dict[str, int] = {}
+            known = self.known
+            payload, outputs = encode_outputs(outputs, known)
             items_in = 0
             for batch in ports_in.values():
                 items_in += len(batch)
+            ports: dict[str, int] = {}
             for port, output in outputs.items():
-                ports[port] = len(output.items)
-                if output.items:
-                    self.known.setdefault(id(output.items), (planned.id, port))
-            summary: dict[str, Any] = {"ports": ports, "in": items_in, "ms": round(took * 1000, 3)}
+                if items := output.items:
+                    known.setdefault(id(items), (planned.id, port))
+                ports[port] = len(items)
+            summary: dict[str, Any] = {"ports": ports, "in": items_in, "ms": int(took * 1e6) / 1000}
             if ignored:
                 summary["ignored"] = ignored
             if routed:

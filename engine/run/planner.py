@@ -97,6 +97,7 @@ class Plan:
     nodes: tuple[PlanNode, ...]
     index: Mapping[NodeId, int]
     order: tuple[int, ...]
+    _first: tuple[NodeId | None] | None = None
     _before: list[int] = field(default_factory=list)
     _openings: dict[NodeId | None, Opening] = field(default_factory=dict)
 
@@ -115,6 +116,11 @@ class Plan:
         """
         if wanted is not None:
             return self.node(wanted).id
+        if self._first is None:
+            self._first = (self._find_first(),)
+        return self._first[0]
+
+    def _find_first(self) -> NodeId | None:
         triggers = [node for node in self.nodes if node.is_trigger and not node.node.disabled]
         manual = next((node for node in triggers if node.node.use == "trigger.manual"), None)
         chosen = manual or next(iter(triggers), None)
