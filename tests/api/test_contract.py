@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api import build_api
 from tests.api.contract import API, Contract
 from tests.web.house import House, a_house, served
 
@@ -167,3 +168,18 @@ async def test_a_bug_is_a_problem_too(house: House, client: httpx.AsyncClient, c
     assert (500, "internal") == (answer.status_code, answer.json()["error"]["code"])
     assert "secret" not in answer.text
     assert "a secret from inside" in caplog.text
+
+
+async def test_every_operation_is_described(house: House):
+    """
+    Each address of the API stands on its reference page.
+    """
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "http-api.md").read_text("utf-8")
+    page = page.replace("{id}", "{run_id}")
+    missing = [
+        f"{method.upper()} {path}"
+        for path, methods in build_api(house.studio).openapi()["paths"].items()
+        for method in methods
+        if f"{method.upper()} {path}" not in page
+    ]
+    assert [] == missing
