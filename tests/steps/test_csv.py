@@ -121,6 +121,14 @@ def test_types_of_cells(bench, types, decimal, expected):
     assert [expected] == parsed(bench, text, types=types, decimal=decimal)
 
 
+def test_guessing_with_a_decimal_comma(bench):
+    """
+    1,5 is a number then, 1.5 is not, and words keep their commas.
+    """
+    text = 'a;b;c;d;e\n1,5;1.5;"x,y";12;\n'
+    assert [{"a": 1.5, "b": "1.5", "c": "x,y", "d": 12, "e": None}] == parsed(bench, text, types="guess", decimal=",")
+
+
 @pytest.mark.parametrize(
     ("cell", "decimal", "expected"),
     [("1.234,50", ",", 1234.5), ("1,234.50", ".", 1234.5), ("12'000", ".", 12000), ("1e3", ".", 1000.0)],

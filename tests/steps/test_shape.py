@@ -76,6 +76,21 @@ def test_set(bench, fields, expected):
     assert SAME is result.origins["in"]
 
 
+@pytest.mark.parametrize("width", range(7))
+@pytest.mark.parametrize("keep", ["all", "none"])
+def test_set_any_number_of_fields(bench, width, keep):
+    """
+    One field or many: each has its value, in the order written.
+    """
+    names = [f"f{number}" for number in range(width)]
+    made = bench.out(
+        "data.set", {"fields": {name: f"item.v + {place}" for place, name in enumerate(names)}, "keep": keep}, [{"v": 1}]
+    )
+    expected = {**({"v": 1} if keep == "all" else {}), **{name: 1 + place for place, name in enumerate(names)}}
+    assert [expected] == made
+    assert list(expected) == list(made[0])
+
+
 def test_set_knows_every_item_and_its_index(bench):
     """
     `index` and `items` mean the batch.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from engine.model.items import Batch, Output
+from engine.model.items import Output
 from engine.model.words import is_port
-from engine.steps.builtin.parts import Failures, finish, flags, pick, values_of
+from engine.steps.builtin.parts import Failures, finish, flags, part, pick, values_of
 from engine.steps.contract import BatchCall, Computed, Respond, Response, StopRun
 from engine.steps.define import Between, Cases, Label, LongText, Options, humanize, step
 from engine.steps.spec import PortSpec
@@ -29,7 +29,7 @@ def if_(
 ) -> Mapping[str, Output]:
     """Sends each item one of two ways. What counts as false: false, null, 0, an empty text, list or object."""
     failed: Failures = {}
-    yes, no = _part(batch.items, flags(values_of(when, batch.items, failed)), failed)
+    yes, no = part(batch.items, flags(values_of(when, batch.items, failed)), failed)
     return finish({"true": yes, "false": no}, failed)  # type: ignore[no-any-return]
 
 
@@ -105,16 +105,6 @@ def stop(
 ) -> None:
     """Ends the whole run here, as a success or as a failure, with a reason people will read."""
     raise StopRun(status, message or ("Stopped by the workflow." if status == "failed" else "Ended early by the workflow."))
-
-
-def _part(items: Batch, holds: list[Any], failed: Failures) -> tuple[Output, Output]:
-    yes, no = [], []
-    for index, value in enumerate(holds):
-        if value:
-            yes.append(index)
-        elif index not in failed:
-            no.append(index)
-    return pick(items, yes), pick(items, no)
 
 
 FLOW = (if_, switch, respond, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, Final
 
 import orjson
@@ -57,6 +58,20 @@ def pick(items: Batch, indexes: Sequence[int]) -> Output:
     if len(indexes) == len(items):
         return Output(items)
     return Output([items[index] for index in indexes], {"in": array("i", indexes)})
+
+
+def part(items: Batch, holds: Sequence[Any], failed: Mapping[int, TreadleError]) -> tuple[Output, Output]:
+    """Return the items for which a condition holds and those for which it does not; failed ones are in neither."""
+    kept = array("i", compress(range(len(items)), holds))
+    if failed:
+        fails = [not value and index not in failed for index, value in enumerate(holds)]
+    else:
+        if len(kept) == len(items):
+            return Output(items), Output([], {"in": array("i")})
+        fails = [not value for value in holds]
+    chosen = Output(list(compress(items, holds)), {"in": kept})
+    rest = array("i", compress(range(len(items)), fails))
+    return chosen, Output(items) if len(rest) == len(items) else Output(list(compress(items, fails)), {"in": rest})
 
 
 def finish(outputs: Any, failed: Failures) -> Any:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from engine.errors import BadInput
 from engine.model.items import Output
-from engine.steps.builtin.parts import Failures, finish, flags, group, key_of, keys_over, pick, values_of
+from engine.steps.builtin.parts import Failures, finish, flags, group, key_of, keys_over, part, pick, values_of
 from engine.steps.contract import BatchCall, Computed
 from engine.steps.define import ADVANCED, Between, ExpressionList, Label, Options, step
 
@@ -29,10 +29,8 @@ def filter_(
 ) -> Mapping[str, Output]:
     """Lets items through for which the condition holds; the others leave by `rejected`."""
     items, failed = batch.items, Failures()
-    holds = flags(values_of(where, items, failed))
-    kept = [index for index, value in enumerate(holds) if value]
-    rejected = [index for index, value in enumerate(holds) if not value and index not in failed]
-    return finish({"out": pick(items, kept), "rejected": pick(items, rejected)}, failed)  # type: ignore[no-any-return]
+    kept, rejected = part(items, flags(values_of(where, items, failed)), failed)
+    return finish({"out": kept, "rejected": rejected}, failed)  # type: ignore[no-any-return]
 
 
 @step("data.sort", "Sort", icon="sort", keywords=("order", "arrange"), sample=[{"name": "Ada"}])

@@ -136,20 +136,44 @@ def _merged(items: Batch, columns: Mapping[str, list[Any]], *, keep: bool) -> Ba
     """Return new items with the columns laid over the old fields, or standing alone; names may be paths."""
     flat = {name: plain_values(values) for name, values in columns.items() if "." not in name}
     deep = {split_path(name, "fields"): plain_values(values) for name, values in columns.items() if "." in name}
-    names = tuple(flat)
-    made: Batch
-    if not keep:
-        made = [dict(zip(names, row, strict=True)) for row in zip(*flat.values(), strict=True)] if flat else [{} for _ in items]
-    elif len(names) == 1:
-        (name, values), *_ = flat.items()
-        made = [{**item, name: value} for item, value in zip(items, values, strict=True)]
-    elif names:
-        made = [{**item, **dict(zip(names, row, strict=True))} for item, *row in zip(items, *flat.values(), strict=True)]
-    else:
-        made = list(items)
+    made = (
+        _laid_over(items, tuple(flat), list(flat.values()))
+        if keep
+        else _standing_alone(tuple(flat), list(flat.values()), len(items))
+    )
     for path, values in deep.items():
         made = [put(item, path, value) for item, value in zip(made, values, strict=True)]
     return made
+
+
+def _standing_alone(names: tuple[str, ...], columns: list[list[Any]], count: int) -> Batch:
+    """Return an item per row; few columns are written out, which is three times as fast as `dict(zip(…))`."""
+    match names, columns:
+        case (), _:
+            return [{} for _ in range(count)]
+        case (a,), (first,):
+            return [{a: v} for v in first]
+        case (a, b), (first, second):
+            return [{a: v, b: w} for v, w in zip(first, second, strict=True)]
+        case (a, b, c), (first, second, third):
+            return [{a: v, b: w, c: x} for v, w, x in zip(first, second, third, strict=True)]
+        case (a, b, c, d), (first, second, third, fourth):
+            return [{a: v, b: w, c: x, d: y} for v, w, x, y in zip(first, second, third, fourth, strict=True)]
+    return [dict(zip(names, row)) for row in zip(*columns, strict=True)]  # noqa: B905 - strict costs a third of the time
+
+
+def _laid_over(items: Batch, names: tuple[str, ...], columns: list[list[Any]]) -> Batch:
+    """Return an item per item with the columns laid over it."""
+    match names, columns:
+        case (), _:
+            return list(items)
+        case (a,), (first,):
+            return [{**item, a: v} for item, v in zip(items, first, strict=True)]
+        case (a, b), (first, second):
+            return [{**item, a: v, b: w} for item, v, w in zip(items, first, second, strict=True)]
+        case (a, b, c), (first, second, third):
+            return [{**item, a: v, b: w, c: x} for item, v, w, x in zip(items, first, second, third, strict=True)]
+    return [{**item, **row} for item, row in zip(items, _standing_alone(names, columns, len(items)), strict=True)]
 
 
 def _renamed(item: Item, pairs: Mapping[str, str]) -> Item:

@@ -157,8 +157,10 @@ def _guess(text: str) -> Any:
 
 
 def _guess_comma(text: str) -> Any:
-    plain = text.replace(",", ".", 1) if "." not in text else text
-    return _guess(plain) if plain != text or "." not in text else text
+    if "." in text:
+        return text
+    found = _guess(text.replace(",", ".", 1))
+    return text if isinstance(found, str) else found
 
 
 def _boolean(text: str) -> bool | None:
