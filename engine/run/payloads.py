@@ -138,22 +138,23 @@ def _encode_simple(outputs: Outputs, known: Mapping[int, Reference] | None) -> b
     """Write down what most steps give, one port and item i from item i, without any detour; None for everything else."""
     ((name, output),) = outputs.items()
     items, origins = output.items, output.origins
-    if len(origins) != 1 or len(items) > CHUNK or not name.isidentifier():
+    if len(origins) > 1 or len(items) > CHUNK or not name.isidentifier():
         return None
-    ((port_in, origin),) = origins.items()
-    if not isinstance(origin, Same) or not port_in.isidentifier():
-        return None
+    came_from = ""
+    for port_in, origin in origins.items():
+        if not isinstance(origin, Same) or not port_in.isidentifier():
+            return None
+        came_from = f',"o":{{"{port_in}":"="}}'
     reference = known.get(id(items)) if known and items else None
     if reference is not None:
-        body = b""
-        where = orjson.dumps(reference).decode()
-        header = f'{{"p":[{{"n":"{name}","c":{len(items)},"r":{where},"o":{{"{port_in}":"="}}}}]}}'.encode()
+        body, where = b"", f'"r":{orjson.dumps(reference).decode()}'
     else:
         try:
             body = orjson.dumps(items, None, _OPTIONS)
         except TypeError:
             return None
-        header = f'{{"p":[{{"n":"{name}","c":{len(items)},"b":[{len(body)}],"o":{{"{port_in}":"="}}}}]}}'.encode()
+        where = f'"b":[{len(body)}]'
+    header = f'{{"p":[{{"n":"{name}","c":{len(items)},{where}{came_from}}}]}}'.encode()
     return b"".join((MAGIC, len(header).to_bytes(4, "little"), header, body))
 
 
