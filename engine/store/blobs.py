@@ -97,6 +97,10 @@ class BlobStore:
             raise NotFound("file", file.name, hint="Its bytes were removed, most likely by the retention settings.")
         return path
 
+    def has(self, digest: str) -> bool:
+        """Return whether bytes of that hash lie here."""
+        return self._path(digest).is_file()
+
     def total_size(self) -> int:
         """Return how many bytes all files take together."""
         return sum(path.stat().st_size for _, path in self._files())

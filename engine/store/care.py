@@ -8,6 +8,7 @@ from engine.clock import Clock
 
 from . import schema
 from .database import parse_database
+from .sqlite import SqliteDatabase
 
 
 def upgrade_schema(url_or_path: str | Path, *, clock: Clock) -> list[str]:
@@ -28,6 +29,8 @@ def upgrade_schema(url_or_path: str | Path, *, clock: Clock) -> list[str]:
 def check_schema(url_or_path: str | Path) -> list[str]:
     """Return what is wrong with a database, as sentences: its revision, its tables, and on SQLite its pages; none is good."""
     database = parse_database(url_or_path)
+    if isinstance(database, SqliteDatabase) and database.path is not None and not database.path.exists():
+        return [f"There is no database at {database.path}; it is made at the first start."]
     database.open()
     try:
         return schema.check(database)

@@ -57,6 +57,10 @@ class Database(ABC):
         """Make sure on the writer's new connection that this program may write; raises `StoreError` that says who else does."""
         return
 
+    def lock_for_upgrade(self, connection: Connection) -> None:
+        """Make sure until the end of the transaction that no engine runs on these tables; raises `StoreError`."""
+        return
+
     def give_back(self, connection: Connection) -> None:
         """Undo `take_over` on a connection that is about to be closed in good order."""
         return

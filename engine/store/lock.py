@@ -50,6 +50,12 @@ class DataLock:
         os.write(handle, str(os.getpid()).encode())
         self._handle = handle
 
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
         """Give the lock back."""
         if self._handle is not None:

@@ -63,17 +63,24 @@ class PostgresDatabase(Database):
 
     def take_over(self, connection: Connection) -> None:
         """Take the engine's lock, waiting a moment for a program that is just ending; raises `StoreError`."""
-        if not self._exclusive:
-            return
-        try:
+        if self._exclusive:
             with connection.begin():
+                self._lock(connection, "pg_advisory_lock")
+
+    def lock_for_upgrade(self, connection: Connection) -> None:
+        """Take the engine's lock until the transaction ends, so that no tables change under a running engine."""
+        self._lock(connection, "pg_advisory_xact_lock")
+
+    def _lock(self, connection: Connection, function: str) -> None:
+        try:
+            with connection.begin_nested():
                 connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'")
-                connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ENGINE_LOCK})")
+                connection.exec_driver_sql(f"SELECT {function}({_ENGINE_LOCK})")
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         except DBAPIError as error:
             if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
                 raise
-            with connection.begin():
-                holder = connection.exec_driver_sql(_LOCK_HOLDER, (_ENGINE_LOCK,)).scalar()
+            holder = connection.exec_driver_sql(_LOCK_HOLDER, (_ENGINE_LOCK,)).scalar()
             raise StoreError(
                 f"Treadle is already running on {self.name}" + (f" ({holder})." if holder else "."),
                 hint="Use that one, stop it, or give another database.",
@@ -95,6 +102,10 @@ class PostgresDatabase(Database):
         if isinstance(error, StoreError):
             return error
         text = " ".join(str(bare(error)).split())
+        if isinstance(bare(error), psycopg.errors.DiskFull):
+            return StoreError(
+                f"The database server's disk is full: {text}.", hint="Free some space; Treadle goes on as soon as it can write."
+            )
         if isinstance(bare(error), psycopg.OperationalError):
             return StoreError(f"The database server does not answer: {text}.", hint=f"Check {self.name}.")
         return StoreError(f"The database {self.name} said no: {text}.", hint="Run `treadle db check`.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from engine.clock import Clock
 from engine.errors import StoreError
 
 from .database import Database
+from .lock import DataLock
 from .sqlite import SqliteDatabase
 from .tables import metadata
 
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 FOLDER: Final = Path(migrations.__file__).parent
 SNAPSHOTS_KEPT: Final = 3
-_UPGRADE_LOCK: Final = 0x7_2EAD1E
-"""PostgreSQL's advisory lock that keeps two programs from upgrading at the same time."""
 
 
 def revisions() -> list[str]:
@@ -37,11 +36,12 @@ def revisions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def upgrade(database: Database, *, clock: Clock) -> None:
+def upgrade(database: Database, *, clock: Clock, has_lock: bool = False) -> None:
     """
     Bring the tables to the newest revision, in one transaction.
 
-    Raises `StoreError` when the database was made by a newer program, or when a step fails; then everything is as before.
+    `has_lock` says that the caller holds the engine's lock of a SQLite file. Raises `StoreError` when the database was made by
+    a newer program, when another one runs the engine on it, or when a step fails; then everything is as before.
     """
     known = revisions()
     try:
@@ -54,13 +54,16 @@ def upgrade(database: Database, *, clock: Clock) -> None:
                 f"{database.name} was written by a newer Treadle (revision {current}; this one knows {known[-1]}).",
                 hint="Install the newer version again.",
             )
-        if isinstance(database, SqliteDatabase) and database.path is None:
+        if isinstance(database, SqliteDatabase) and database.lock_path is None:
             _create_all(database, known[-1])
-            return
-        if isinstance(database, SqliteDatabase) and database.path is not None and current is not None:
-            snapshot = take_snapshot(database, clock=clock)
-            log.info("snapshot before the upgrade", extra={"file": str(snapshot)})
-        _run_alembic(database, known[-1])
+        elif isinstance(database, SqliteDatabase) and database.lock_path is not None:
+            with nullcontext() if has_lock else DataLock(database.lock_path):
+                if current is not None:
+                    snapshot = take_snapshot(database, clock=clock)
+                    log.info("snapshot before the upgrade", extra={"file": str(snapshot)})
+                _run_alembic(database, known[-1])
+        else:
+            _run_alembic(database, known[-1])
     except (DBAPIError, OSError) as error:
         raise database.explain(error) from error
 
@@ -136,8 +139,7 @@ def _run_alembic(database: Database, target: str) -> None:
     from alembic.config import Config
 
     with database.writer.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        database.lock_for_upgrade(connection)
         if _revision(connection) == target:
             return
         config = Config()

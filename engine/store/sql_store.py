@@ -48,8 +48,8 @@ class SqlStore:
     def __init__(self, database: Database, *, clock: Clock, blobs: BlobStore, exclusive: bool = True) -> None:
         self.database, self.blobs = database, blobs
         self._clock, self._payloads = clock, Payloads(blobs)
-        file = database.path if isinstance(database, SqliteDatabase) else None
-        self._lock = DataLock(file.with_name(file.name + ".lock")) if file is not None and exclusive else None
+        lock_path = database.lock_path if isinstance(database, SqliteDatabase) and exclusive else None
+        self._lock = None if lock_path is None else DataLock(lock_path)
         self._publish: Callable[[Iterable[Event]], None] | None = None
         self._journal: SqlJournal | None = None
         self._writer: Writer | None = None
@@ -133,8 +133,13 @@ class SqlStore:
         return await self._in_reader(lambda connection: query(self._unit_of_work(connection)))
 
     async def check(self) -> list[str]:
-        """Return what is wrong with the database: its revision, its tables, its pages; nothing when all is well."""
-        return await asyncio.to_thread(check, self.database)
+        """Return what is wrong: revision, tables, pages, and files that are needed but gone; nothing when all is well."""
+        problems = await asyncio.to_thread(check, self.database)
+        needed = await self._in_reader(_needed_blobs)
+        gone = await asyncio.to_thread(lambda: [digest for digest in needed if not self.blobs.has(digest)])
+        if gone:
+            problems.append(f"{len(gone)} files that runs need are gone from {self.blobs.folder}, such as {gone[0]}.")
+        return problems
 
     async def sweep_blobs(self) -> tuple[int, int]:
         """
@@ -142,8 +147,7 @@ class SqlStore:
 
         What was kept within the last day stays: a running step may hold it, and no row names it yet.
         """
-        hashes = tables.blobs.c.hash
-        needed = await self._in_reader(lambda connection: set(connection.execute(select(hashes).distinct()).scalars()))
+        needed = await self._in_reader(_needed_blobs)
         before = self._clock.now() - BLOB_GRACE
         return await asyncio.to_thread(self.blobs.sweep, needed, older_than=before)
 
@@ -168,7 +172,7 @@ class SqlStore:
             self._lock.acquire()
         try:
             self.database.open()
-            upgrade(self.database, clock=self._clock)
+            upgrade(self.database, clock=self._clock, has_lock=self._lock is not None)
             writer.open()
         except BaseException:
             self._close()
@@ -211,6 +215,10 @@ def open_store(
     Raises `StoreError` for an address that makes no sense.
     """
     return SqlStore.open(url_or_path, clock=clock, blobs_dir=blobs_dir, synchronous=synchronous, key=key, exclusive=exclusive)
+
+
+def _needed_blobs(connection: Connection) -> set[str]:
+    return set(connection.execute(select(tables.blobs.c.hash).distinct()).scalars())
 
 
 def _not_open() -> StoreError:

@@ -61,6 +61,11 @@ class SqliteDatabase(Database):
         event.listen(self.reader, "begin", _begin)
         self._checkpointer: Checkpointer | None = None
 
+    @property
+    def lock_path(self) -> Path | None:
+        """The file whose lock says who runs the engine here, None in memory."""
+        return None if self.path is None else self.path.with_name(self.path.name + ".lock")
+
     def open(self) -> None:
         """Make the folder and the file; raises `StoreError` when it is no database of ours or the key is wrong."""
         if self.path is None:

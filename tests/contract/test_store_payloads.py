@@ -89,9 +89,11 @@ async def test_lost_bytes_are_told(store, make):
     with pytest.raises(StoreError, match="damaged"):
         await store.read(lambda work: work.runs.payload(run.id, 0))
 
+    assert [] == await store.check()
     path.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         await store.read(lambda work: work.runs.payload(run.id, 0))
+    assert [f"1 files that runs need are gone from {store.blobs.folder}, such as {path.name}."] == await store.check()
 
 
 async def test_a_sweep_removes_only_what_nobody_needs(store, make, clock):

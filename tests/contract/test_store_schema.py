@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from engine.store import open_store
+from engine.errors import StoreError
+from engine.store import open_store, schema
 from engine.store.schema import revisions
 
 pytestmark = pytest.mark.anyio
@@ -45,3 +46,20 @@ async def test_what_is_wrong_with_the_tables_is_told(store):
     assert any("stranger" in problem for problem in problems)
     if "postgres" in store.database.name:
         assert any("retry_of" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+async def test_no_tables_change_under_a_running_engine(store, store_url, clock, tmp_path, monkeypatch):
+    """
+    A newer command beside an older engine does not upgrade its tables; it is told who runs, and can once that has stopped.
+    """
+    monkeypatch.setattr(schema, "revisions", lambda: [*revisions(), "0002"])
+    monkeypatch.setattr("alembic.command.upgrade", lambda config, target: None)
+    guest = open_store(store_url, clock=clock, blobs_dir=tmp_path / "blobs", exclusive=False)
+
+    with pytest.raises(StoreError, match="already running"):
+        await guest.start()
+
+    await store.stop()
+    await guest.start()
+    await guest.stop()
