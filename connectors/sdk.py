@@ -25,7 +25,7 @@ from typing import Annotated, Any, TypeVar
 from connectors._runtime.auth import ApiKey, Auth, Basic, Signature
 from connectors._runtime.session import Session, at_path, same_host
 from engine.errors import BadInput, RateLimited, Refused, SignInAgain, TimedOut, Unavailable
-from engine.steps.contract import BatchCall, Context, File, Item, Multi, Output
+from engine.steps.contract import BatchCall, Computed, Context, File, Item, Multi, Output
 from engine.steps.define import (
     ADVANCED,
     PLAIN,
@@ -57,6 +57,7 @@ __all__ = [
     "Choice",
     "Choices",
     "Code",
+    "Computed",
     "Connector",
     "Context",
     "File",
