@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -15,6 +16,8 @@ from engine.protocols import Firing
 
 from .flush import FACT, FINISH, START
 from .writer import CHANGE, Change, Report, Writer
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 MOST_ENTRIES: Final = 100_000
@@ -135,7 +138,10 @@ class SqlJournal:
                 else:
                     waiter.set_exception(_copy_of(report.error))
         if report.lost:
-            self.lost(tuple(sorted(report.lost)))
+            try:
+                self.lost(tuple(sorted(report.lost)))
+            except Exception:
+                log.exception("who asked to be told of lost runs failed", extra={"runs": len(report.lost)})
 
     def _hold(self, size: int) -> None:
         self._bytes += size
