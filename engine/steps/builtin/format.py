@@ -14,13 +14,10 @@ from engine.model.items import Batch, Output
 from engine.steps.builtin.parts import group, key_of
 from engine.steps.contract import BatchCall, Computed
 from engine.steps.define import ADVANCED, Label, Options, ShowWhen, step
+from engine.steps.formats import lazily
 from engine.steps.formats.cells import cell_text
 from engine.steps.formats.csv_text import CsvWriting, csv_bytes, encode, write_csv
-from engine.steps.formats.excel import ExcelWriting, write_excel
-from engine.steps.formats.html_text import write_html_table
 from engine.steps.formats.json_text import write_json, write_json_lines
-from engine.steps.formats.xml_text import write_xml
-from engine.steps.formats.yaml_text import write_yaml
 
 SMALL: Final = 2_000
 """Up to this many items are written on the spot; more go to a thread."""
@@ -136,9 +133,9 @@ async def format_(
         "csv": lambda: csv_bytes(items, csv),
         "json": lambda: write_json(items, indent=indent),
         "jsonl": lambda: write_json_lines(items),
-        "xml": lambda: write_xml(items, root=root, row=row),
-        "yaml": lambda: write_yaml(items),
-        "html": lambda: write_html_table(items, columns=columns, title=title),
+        "xml": lambda: lazily("xml_text", "write_xml")(items, root=root, row=row),
+        "yaml": lambda: lazily("yaml_text", "write_yaml")(items),
+        "html": lambda: lazily("html_text", "write_html_table")(items, columns=columns, title=title),
     }
     origins = {"in": [array("i", range(len(items)))]}
     if as_ == "text" or (as_ == "auto" and format != "excel"):
@@ -151,8 +148,8 @@ async def format_(
         path = Path(folder) / "out"
         if format == "excel":
             sheets = _sheets(items, sheet, sheet_by)
-            how = ExcelWriting(columns=columns, header=header, dates=dates)
-            await _here_or_aside(lambda: write_excel(sheets, path, how), len(items))
+            how = {"columns": columns, "header": header, "dates": dates}
+            await _here_or_aside(lambda: lazily("excel", "write_excel")(sheets, path, **how), len(items))
         elif format == "csv":
             await _here_or_aside(lambda: _stream_csv(items, csv, path), len(items))
         else:

@@ -16,13 +16,10 @@ from engine.model.items import Batch, File, Item, Output
 from engine.steps.builtin.parts import Failures, finish, values_of
 from engine.steps.contract import BatchCall, Computed, Files
 from engine.steps.define import ADVANCED, Between, Label, Options, ShowWhen, Written, step
+from engine.steps.formats import lazily
 from engine.steps.formats.csv_text import CsvReading, read_csv
-from engine.steps.formats.excel import read_excel
-from engine.steps.formats.html_text import read_html_tables
 from engine.steps.formats.json_text import items_in, read_json, read_json_lines
 from engine.steps.formats.source import ENCODINGS, Source
-from engine.steps.formats.xml_text import read_xml
-from engine.steps.formats.yaml_text import read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +133,12 @@ async def parse(
         "csv": lambda source: read_csv(source, csv),
         "json": lambda source: read_json(source, path=path, encoding=encoding),
         "jsonl": lambda source: read_json_lines(source, encoding=encoding),
-        "xml": lambda source: read_xml(source, path=path, encoding=encoding),
-        "yaml": lambda source: read_yaml(source, path=path, encoding=encoding),
-        "excel": lambda source: read_excel(source, sheet=sheet, header=header, skip=skip, columns=columns or ()),
-        "html": lambda source: read_html_tables(
+        "xml": lambda source: lazily("xml_text", "read_xml")(source, path=path, encoding=encoding),
+        "yaml": lambda source: lazily("yaml_text", "read_yaml")(source, path=path, encoding=encoding),
+        "excel": lambda source: lazily("excel", "read_excel")(
+            source, sheet=sheet, header=header, skip=skip, columns=columns or ()
+        ),
+        "html": lambda source: lazily("html_text", "read_html_tables")(
             source, table=table, header=header, types=types, decimal=decimal, encoding=encoding
         ),
     }

@@ -6,7 +6,6 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
@@ -24,6 +23,7 @@ from engine.model.words import did_you_mean
 from engine.steps.formats.cells import cell_text, columns_of, rows_of, tidy_header
 from engine.steps.formats.source import Source
 
+Columns = Sequence[tuple[tuple[str, ...], str]]
 MOST_ROWS: Final = 1_048_576
 MOST_COLUMNS: Final = 16_384
 LONGEST_CELL: Final = 32_767
@@ -119,19 +119,13 @@ def _check_size(stream: IO[bytes]) -> None:
     stream.seek(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExcelWriting:
-    """How to write; `dates` makes real dates of ISO 8601 texts, with the clock time as it stands in the text."""
-
-    columns: Any = None
-    header: bool = True
-    dates: bool = True
-
-
-def write_excel(sheets: Mapping[str, Batch], path: Path, how: ExcelWriting) -> None:
+def write_excel(
+    sheets: Mapping[str, Batch], path: Path, *, columns: Any = None, header: bool = True, dates: bool = True
+) -> None:
     """
     Write a workbook with these sheets: bold frozen headings with a filter, columns as wide as what stands in them.
 
+    `dates` makes real dates of ISO 8601 texts, with the clock time as it stands in the text.
     A text never becomes a formula; whole numbers over 15 digits stay texts, since Excel would change them. Raises `BadInput`
     for more than 1,048,575 rows or 16,384 columns on a sheet and for a text over 32,767 letters.
     """
@@ -139,29 +133,28 @@ def write_excel(sheets: Mapping[str, Batch], path: Path, how: ExcelWriting) -> N
     used: set[str] = set()
     try:
         for name, items in (sheets or {"Sheet1": []}).items():
-            _write_sheet(book, sheet_name(name, used), items, how)
+            _write_sheet(book, sheet_name(name, used), items, columns_of(items, columns), header, dates)
     except BaseException:
         _discard(book)
         raise
     book.save(path)
 
 
-def _write_sheet(book: Any, name: str, items: Batch, how: ExcelWriting) -> None:
-    columns = columns_of(items, how.columns)
+def _write_sheet(book: Any, name: str, items: Batch, columns: Columns, header: bool, dates: bool) -> None:
     if len(items) > MOST_ROWS - 1 or len(columns) > MOST_COLUMNS:
         text = f"{len(items):,} rows with {len(columns):,} columns do not fit on an Excel sheet."
         raise BadInput("from", text, hint="Part them by “Sheet per”, or write CSV.")
     sheet = book.create_sheet(name)
-    formats = _measure(sheet, items, columns, how)
-    if how.header and columns:
+    formats = _measure(sheet, items, columns)
+    if header and columns:
         sheet.freeze_panes = "A2"
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{len(items) + 1}"
         sheet.append([_heading(sheet, heading) for _, heading in columns])
     for number, row in enumerate(rows_of(items, columns), 2):
-        sheet.append([_cell(sheet, value, form, how.dates, number) for value, form in zip(row, formats, strict=True)])
+        sheet.append([_cell(sheet, value, form, dates, number) for value, form in zip(row, formats, strict=True)])
 
 
-def _measure(sheet: Any, items: Batch, columns: Sequence[tuple[tuple[str, ...], str]], how: ExcelWriting) -> list[str | None]:
+def _measure(sheet: Any, items: Batch, columns: Columns) -> list[str | None]:
     """Set the widths by the first thousand rows; return the number format of each column of amounts."""
     sample = list(rows_of(items[:MEASURED_ROWS], columns))
     formats: list[str | None] = []
