@@ -20,7 +20,13 @@ P = ParamSpec("P")
 def show_error(error: Exception) -> None:
     """Tell what went wrong and what to do next; something unforeseen is logged and said in general words."""
     if isinstance(error, TreadleError):
-        _notify(error.message, caption=error.hint, icon="error_outline", kind="bad", seconds=9)
+        _notify(
+            words.sentence(error.message),
+            caption=words.sentence(error.hint) if error.hint else None,
+            icon="error_outline",
+            kind="bad",
+            seconds=9,
+        )
         return
     log.error("a page could not do what was asked", exc_info=error)
     _notify(words.UNFORESEEN, caption=words.UNFORESEEN_HINT, icon="error_outline", kind="bad", seconds=9)

@@ -45,6 +45,12 @@ def state(name: str) -> str:
     return _STATES.get(name, name.replace("_", " ").capitalize())
 
 
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital; names of code keep their letters."""
+    first = text.lstrip()[:1]
+    return text if not first.isalpha() or text[:12].split(" ")[0].count("_") else text.replace(first, first.upper(), 1)
+
+
 def page_title(title: str) -> str:
     return f"{title} · Treadle"
 
@@ -189,7 +195,7 @@ AS_TEXT = "The document as text"
 TEST = "Test"
 TEST_HINT = "Run the draft once, now"
 STOP = "Stop"
-PUBLISH = "Publish"
+PUBLISH = "Publish changes"
 PUBLISH_DO = "Publish"
 PUBLISH_TITLE = "Publish a version"
 PUBLISH_MESSAGE = "What changed (optional)"
@@ -342,8 +348,8 @@ APPLY = "Apply"
 GONE_HINT = "It may have been deleted. The list shows what there is."
 
 
-def at_line(line: int | None, sentence: str) -> str:
-    return f"Line {line}: {sentence}" if line else sentence
+def at_line(line: int | None, text: str) -> str:
+    return f"Line {line}: {text}" if line else text
 
 
 # ------------------------------------------------------------------ runs
@@ -393,8 +399,8 @@ def run_title(workflow: str) -> str:
     return f"Run of {workflow}"
 
 
-def at_step(step: str, sentence: str) -> str:
-    return f"{step}: {sentence}"
+def at_step(step: str, text: str) -> str:
+    return f"{step}: {text[:1].upper()}{text[1:]}"
 
 
 def more_steps(count: int) -> str:

@@ -110,7 +110,7 @@ def picture(page: Page, name: str, settle: Callable[[], None] | None = None) -> 
         return
     Path(PICTURES).mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        page.context.add_cookies([{"name": "treadle_theme", "value": theme, "url": page.url}])
+        choose_theme(page, theme)
         page.reload()
         page.wait_for_timeout(1500)
         if settle is not None:
@@ -118,7 +118,11 @@ def picture(page: Page, name: str, settle: Callable[[], None] | None = None) -> 
         page.mouse.move(5, 990)
         page.wait_for_timeout(900)
         page.screenshot(path=Path(PICTURES) / f"{name}-{theme}.png")
-    page.context.add_cookies([{"name": "treadle_theme", "value": "light", "url": page.url}])
+    choose_theme(page, "light")
+
+
+def choose_theme(page: Page, theme: str) -> None:
+    page.context.add_cookies([{"name": "treadle_theme", "value": theme, "domain": "127.0.0.1", "path": "/"}])
 
 
 def card(page: Page, node_id: str) -> Locator:
@@ -201,6 +205,8 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
     page.wait_for_timeout(600)
     draw_line(page, port(page, "lateness", "out", "source"), port(page, "filter", "in", "target"))
     expect(page.locator(".vue-flow__edge[data-id='lateness.out->filter.in']")).to_have_count(1)
+    page.get_by_role("button", name="Tidy up").first.click()
+    page.wait_for_timeout(600)
 
     # Its condition is typed with help, and shows what it gives on the data of the last run.
     card(page, "filter").click()

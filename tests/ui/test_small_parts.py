@@ -161,9 +161,16 @@ def test_bars_stand_where_their_steps_were():
     Percent of the whole run; what runs still ends now; what never began has no bar.
     """
     run = Run(
-        id=RunId("r"), workflow_id=None, workflow_name="w", version_id=VersionId("v"), status=RunStatus.RUNNING, trigger="manual",
-        start_node=None, queued_at=NOW, started_at=NOW,
-    )  # fmt: skip
+        id=RunId("r"),
+        workflow_id=None,
+        workflow_name="w",
+        version_id=VersionId("v"),
+        status=RunStatus.RUNNING,
+        trigger="manual",
+        start_node=None,
+        queued_at=NOW,
+        started_at=NOW,
+    )
     steps = [a_step("a", 0, 50), a_step("b", 50, None, StepStatus.RUNNING), a_step("c", status=StepStatus.SKIPPED)]
     now = NOW + timedelta(milliseconds=200)
     began, span = extent(run, steps, now)

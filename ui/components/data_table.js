@@ -5,7 +5,7 @@ export default {
       <table v-if="columns.length">
         <thead><tr>
           <th class="tr-table__no" scope="col"><span class="tr-sr">#</span></th>
-          <th v-for="c in columns" :key="c.path" scope="col" :title="c.path" @click="$emit('pick', c.path)">{{ c.label }}<small>{{ c.kind }}</small></th>
+          <th v-for="c in columns" :key="c.path" scope="col" :class="{'tr-table__right': c.kind === 'number'}" :title="c.path" @click="$emit('pick', c.path)">{{ c.label }}<small>{{ c.kind }}</small></th>
         </tr></thead>
         <tbody>
           <tr v-for="(row, i) in rows" :key="start + i" :class="{'tr-table__row--on': start + i === chosen}" @click="$emit('choose', start + i)">

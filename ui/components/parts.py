@@ -140,9 +140,9 @@ def banner(
     with made:
         icon(icon_name)
         with box("tr-grow"):
-            text(message, "tr-banner__text", tag="div")
+            text(words.sentence(message), "tr-banner__text", tag="div")
             if hint:
-                text(hint, "tr-banner__hint", tag="div")
+                text(words.sentence(hint), "tr-banner__hint", tag="div")
     return made
 
 

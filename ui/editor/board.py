@@ -53,8 +53,6 @@ class Board:
         self.canvas.mark("canvas")
         desk.on("steps", self._show_steps)
         desk.on("run", self._show_run)
-        leave = desk.draft.subscribe(self._draft_changed)
-        self._client.on_delete(leave)
 
     async def undo(self) -> None:
         if not await self._desk.draft.undo(self._desk.author):
@@ -97,7 +95,9 @@ class Board:
 
     # ------------------------------------------------------------------ from the browser
     async def _begin(self) -> None:
-        self._is_ready = True
+        if not self._is_ready:  # a GET that never opens a socket listens to nothing
+            self._is_ready = True
+            self._client.on_delete(self._desk.draft.subscribe(self._draft_changed))
         self._shown = self._look()
         self.canvas.load(self._shown.nodes.values(), self._shown.edges.values())
         self.canvas.problems(messages(self._desk.draft.problems))
@@ -146,13 +146,12 @@ class Board:
     # ------------------------------------------------------------------ to the browser
     def _draft_changed(self, _: DraftChanged) -> None:
         with self._client:
-            if self._is_ready:
-                new = self._look()
-                if ops := difference(self._shown, new):
-                    self.canvas.apply(ops)
-                self._shown = new
-                self.canvas.problems(messages(self._desk.draft.problems))
-                self._offer_clipboard()
+            new = self._look()
+            if ops := difference(self._shown, new):
+                self.canvas.apply(ops)
+            self._shown = new
+            self.canvas.problems(messages(self._desk.draft.problems))
+            self._offer_clipboard()
             if any(node not in self._desk.draft.document.nodes for node in self._desk.selected):
                 self._desk.select(self._desk.selected)
             self._desk.tell("document")

@@ -148,6 +148,7 @@ class Desk:
             self.run = await self.studio.runs.get(self.run.id)
             await self._read_steps()
             self.tell("run")
+            self.tell("over")
 
     @property
     def is_running(self) -> bool:

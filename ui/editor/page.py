@@ -10,6 +10,7 @@ from nicegui import ui
 
 from engine.errors import InvalidDocument, NotFound
 from engine.events.types import Event, RunFinished, RunQueued, RunStarted, StepFinished, StepRetrying, StepStarted
+from engine.model.run import FINAL
 
 from .. import words
 from ..components.parts import banner, box, button
@@ -67,7 +68,7 @@ class Editor:
                 desk,
                 lambda: self._board,
                 dark=dark,
-                is_active=workflow.active_version is not None,
+                active=workflow.active_version,
                 test=self._test,
                 stop=self._stop,
                 show_text=lambda: open_text(desk),
@@ -80,6 +81,7 @@ class Editor:
                 with split.after:
                     DataPanel(desk, on_choose=self._choose_item)
             self._inspector = Inspector(desk, test_from=self._test, paste=self._paste)
+        desk.on("over", self._run_over)
         self._quick = QuickAdd(studio.catalog, self._add_quick)
         ui.keyboard(self._page_key, ignore=["input", "select", "textarea", "button"], repeating=False)
         Live(studio, desk.hear, RunStarted, StepStarted, StepFinished, StepRetrying, RunFinished, concerns=desk.concerns)
@@ -131,6 +133,22 @@ class Editor:
         newest = await desk.studio.runs.get(run.id)  # a quick run may be over before anybody listened
         if newest.status != run.status:
             await desk.show_run(newest)
+            if newest.status in FINAL:
+                self._run_over()
+
+    def _run_over(self) -> None:
+        """Lead to what matters: the step that failed, or a result when nothing is selected."""
+        desk = self._desk
+        failed = [node for node, live in desk.steps.items() if live.state == "failed" and node in desk.draft.document.nodes]
+        if failed and not set(failed) & set(desk.selected):
+            self._board.reveal(failed[0])
+        elif not failed and not desk.selected:
+            done = [
+                node for node, live in desk.steps.items() if live.state == "succeeded" and node in desk.draft.document.nodes
+            ]
+            if done:
+                self._board.canvas.select([done[-1]])
+                desk.select((done[-1],))
 
     @guarded
     async def _stop(self) -> None:

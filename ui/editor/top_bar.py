@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from engine.model.changes import Rename
+from engine.model.codec import document_hash
 
 from .. import words
 from ..components.dialogs import ask_text
@@ -32,14 +33,15 @@ class TopBar:
         board: Callable[[], Board],
         *,
         dark: ui.dark_mode,
-        is_active: bool,
+        active: str | None,
         test: Callable[[], Awaitable[None]],
         stop: Callable[[], Awaitable[None]],
         show_text: Do,
         show_problems: Do,
     ) -> None:
         self._desk = desk
-        self._is_active = is_active
+        self._active = active
+        is_active = active is not None
         self._settling = False
         with box("tr-bar", tag="header"):
             with link("/", "tr-bar__home").props(f'aria-label="{words.WORKFLOWS}"'):
@@ -95,7 +97,7 @@ class TopBar:
         errors = len(draft.errors)
         self._problem_count.text = words.plural(errors, "problem")
         self._problems.set_visibility(errors > 0)
-        self._publish.set_visibility(self._is_active)
+        self._paint_publish()
         running = self._desk.is_running
         self._stop.set_visibility(running)
         self._test.set_visibility(not running)
@@ -112,36 +114,41 @@ class TopBar:
         if self._settling:
             return
         if event.value:
-            self._show_switch(False)
+            self._show_switch(None)
             self._ask_message()
             return
         try:
             await self._desk.studio.workflows.deactivate(self._desk.draft.workflow_id)
-            self._show_switch(False)
+            self._show_switch(None)
             show_done(words.switched_off(self._desk.draft.document.name))
         except Exception as error:
-            self._show_switch(True)
+            self._show_switch(self._active)
             show_error(error)
 
     def _ask_message(self) -> None:
         async def publish(message: str) -> None:
-            await self._desk.studio.workflows.activate(self._desk.draft.workflow_id, message)
-            self._show_switch(True)
+            version = await self._desk.studio.workflows.activate(self._desk.draft.workflow_id, message)
+            self._show_switch(version.id)
             show_done(words.switched_on(self._desk.draft.document.name))
 
         ask_text(
             words.PUBLISH_TITLE,
             label=words.PUBLISH_MESSAGE,
-            do=words.PUBLISH_DO if self._is_active else words.SWITCH_ON,
+            do=words.PUBLISH_DO if self._active else words.SWITCH_ON,
             action=publish,
             sentence=words.PUBLISH_TEXT,
             may_be_empty=True,
         )
 
-    def _show_switch(self, is_on: bool) -> None:
+    def _show_switch(self, active: str | None) -> None:
         self._settling = True
-        self._is_active = is_on
+        self._active, is_on = active, active is not None
         self._switch.value = is_on
         self._switch_label.text = words.ON if is_on else words.OFF
-        self._publish.set_visibility(is_on)
+        self._paint_publish()
         self._settling = False
+
+    def _paint_publish(self) -> None:
+        # The hash leaves places out: moving boxes is nothing to publish.
+        is_new = self._active is not None and self._active != document_hash(self._desk.draft.document)
+        self._publish.set_visibility(is_new)

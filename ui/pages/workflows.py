@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from engine.events.types import Event, RunFinished, RunStarted, WorkflowChanged
+from engine.model.codec import parse_document
 
 from .. import moments, words
 from ..components.dialogs import ask_text, confirm
@@ -89,10 +92,13 @@ class WorkflowList:
             workflow, last = line.workflow, line.last_run
             with box("tr-list__row").mark(f"row-{workflow.name}"):
                 with link(f"/workflows/{workflow.id}", "tr-list__name tr-list__cover"):
-                    kind = line.trigger_kinds[0] if line.trigger_kinds else ""
-                    tile(_ICONS.get(kind, "account_tree"), "triggers" if kind else "flow")
-                    text(workflow.name, "tr-clip tr-strong")
-                text(words.starts(line.trigger_kinds) or "—", "tr-muted tr-clip")
+                    kinds = line.trigger_kinds or triggers_of(workflow.draft)
+                    tile(icon_of(kinds), "triggers" if kinds else "flow")
+                    with box("tr-grow"):
+                        text(workflow.name, "tr-clip tr-strong", tag="div")
+                        if description := description_of(workflow.draft):
+                            text(description, "tr-list__sub tr-clip", tag="div")
+                text(words.starts(kinds) or "—", "tr-muted tr-clip")
                 with row():
                     if last:
                         with link(f"/runs/{last.id}", "tr-row tr-list__above"):
@@ -192,4 +198,28 @@ class WorkflowList:
         return True
 
 
+def triggers_of(draft: str) -> tuple[str, ...]:
+    """Return the kinds of trigger a document names, in order; good enough for a list, which must not parse them all."""
+    return tuple(dict.fromkeys(_TRIGGER.findall(draft)))
+
+
+def icon_of(kinds: Sequence[str]) -> str:
+    """Return the icon of the trigger that matters most: one that starts runs by itself."""
+    known = [kind for kind in kinds if kind != "trigger.manual"] or list(kinds)
+    return _ICONS.get(known[0], "bolt") if known else "account_tree"
+
+
+def description_of(draft: str) -> str:
+    """Return what a document says it is for; only its head is read."""
+    head, found, _ = draft.partition("\nnodes:")
+    return _description(head + "\n") if found and "\ndescription:" in head else ""
+
+
+@lru_cache(maxsize=2_000)
+def _description(head: str) -> str:
+    document = parse_document(head).document
+    return (document.description or "") if document else ""
+
+
+_TRIGGER = re.compile(r"\buse: (trigger\.[a-z_]+)")
 _ICONS = {"trigger.schedule": "schedule", "trigger.webhook": "webhook", "trigger.manual": "touch_app"}

@@ -9,6 +9,7 @@ from nicegui.element import Element
 
 from engine.model.changes import ABSENT
 
+from ... import words
 from ...components.parts import box, icon, prose, row, text
 from .context import FormContext
 
@@ -78,9 +79,9 @@ class FieldEditor:
                 with row("tr-field__problem").mark("field-problem"):
                     icon("error" if problem.severity == "error" else "warning")
                     with box("tr-grow"):
-                        text(first_line(problem.text), tag="div")
+                        text(words.sentence(first_line(problem.text)), tag="div")
                         if problem.hint:
-                            text(problem.hint, "tr-field__problemhint", tag="div")
+                            text(words.sentence(problem.hint), "tr-field__problemhint", tag="div")
 
     def icon_toggle(self, icon_name: str, tooltip: str, is_on: bool, on_click: Any) -> Element:
         """Return a small toggle for the head of the field."""

@@ -67,9 +67,9 @@ class PreviewLine:
                 with box("tr-preview__bad").props("role=alert"):
                     if answer.caret:
                         text(answer.caret, "tr-caret", tag="pre")
-                    text(answer.error, "tr-preview__error", tag="div").mark("preview-error")
+                    text(words.sentence(answer.error), "tr-preview__error", tag="div").mark("preview-error")
                     if answer.hint:
-                        text(answer.hint, "tr-preview__hint", tag="div")
+                        text(words.sentence(answer.hint), "tr-preview__hint", tag="div")
                 return
             if answer.total == 0 and answer.value is None:
                 text(words.PREVIEW_NEEDS_DATA, "tr-preview__none", tag="div")
