@@ -6,20 +6,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from engine.access import Actor, require
 from engine.clock import Clock
-from engine.errors import BadRequest, InvalidDocument
-from engine.events.bus import EventBus
+from engine.errors import BadRequest, Conflict, InvalidDocument
 from engine.events.types import WorkflowChanged
 from engine.ids import NodeId, WorkflowId
-from engine.model.changes import AddNodes, Batch, Change, RemoveEdges, Replace, apply, fresh_node_id
+from engine.model.changes import AddNodes, Batch, Change, RemoveEdges, Rename, Replace, apply, fresh_node_id
 from engine.model.clipboard import paste
 from engine.model.codec import parse_document, read_fragment, write_document, write_fragment
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Edge, Node, Workflow
-from engine.protocols import Store
+from engine.protocols import Store, UnitOfWork
 from engine.service.history import History
 from engine.steps.catalog import Catalog
 from engine.steps.check import check_document
@@ -44,10 +42,11 @@ class Draft:
     What is being edited, shared by everyone in this process who has it open.
 
     `document` is the truth the canvas shows, `problems` everything that is wrong with it (errors and warnings), `revision`
-    grows with each change. A change is applied at once and returns when it is on disk.
+    grows with each change. A change is applied at once and returns when it is on disk. When the disk refuses, that is raised
+    and the change stays: the next one writes everything.
     """
 
-    def __init__(self, workflow: Workflow, *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus) -> None:
+    def __init__(self, workflow: Workflow, *, store: Store, catalog: Catalog, clock: Clock) -> None:
         parsed = parse_document(workflow.draft)
         if parsed.document is None:
             raise InvalidDocument(parsed.problems)
@@ -55,9 +54,10 @@ class Draft:
         self.document: Document = parsed.document
         self.revision = workflow.revision
         self.history = History()
-        self._store, self._catalog, self._clock, self._bus = store, catalog, clock, bus
+        self._store, self._catalog, self._clock = store, catalog, clock
         self._listeners: list[Listener] = []
         self._saving = asyncio.Lock()
+        self._saved, self._saved_name = workflow.revision, workflow.name
         self.problems: list[Problem] = check_document(self.document, catalog)
 
     @property
@@ -79,8 +79,20 @@ class Draft:
 
         return unsubscribe
 
-    async def apply(self, change: Change, author: str) -> None:
-        """Apply one gesture as one undo step. Raises `Conflict` or `BadRequest` when it does not fit; nothing changed then."""
+    async def apply(self, change: Change, author: str, *, expected_revision: int | None = None) -> None:
+        """
+        Apply one gesture as one undo step.
+
+        Raises `Conflict` or `BadRequest` when it does not fit, its new name for the workflow is taken, or the draft is not at
+        `expected_revision`; nothing changed then.
+        """
+        await self._check_name(change)
+        if expected_revision is not None and self.revision != expected_revision:
+            raise Conflict(
+                f"The draft was changed meanwhile: it is at revision {self.revision}, not {expected_revision}.",
+                hint="Read it again, put your change on top, and send it with the new revision.",
+                where={"revision": self.revision},
+            )
         self._change(change, author, self.history.did)
         await self._save()
 
@@ -92,12 +104,16 @@ class Draft:
         """Do again what the author last took back. Returns whether something changed."""
         return await self._walk(author, self.history.pop_redo, self.history.redid)
 
-    async def replace_text(self, text: str, author: str) -> None:
-        """Make this text the draft; raises `InvalidDocument` with every problem when it cannot be read. Can be undone."""
+    async def replace_text(self, text: str, author: str, *, expected_revision: int | None = None) -> None:
+        """
+        Make this text the draft, which can be undone.
+
+        Raises `InvalidDocument` with every problem when it cannot be read, `Conflict` as `apply` does.
+        """
         parsed = parse_document(text)
         if parsed.document is None or any(problem.severity == "error" for problem in parsed.problems):
             raise InvalidDocument(parsed.problems)
-        await self.apply(Replace(parsed.document), author)
+        await self.apply(Replace(parsed.document), author, expected_revision=expected_revision)
 
     async def add_step(
         self,
@@ -172,47 +188,98 @@ class Draft:
     async def _walk(self, author: str, pop: Callable[[str], Change | None], keep: Callable[[str, Change], None]) -> bool:
         while (change := pop(author)) is not None:
             try:
+                await self._check_name(change)
                 self._change(change, author, keep)
-            except Exception:
-                log.debug("an undo step no longer fits", exc_info=True)
+            except (Conflict, BadRequest) as error:
+                log.debug("an undo step no longer fits", extra={"reason": error.message})
                 continue
             await self._save()
             return True
         return False
 
+    async def _check_name(self, change: Change) -> None:
+        """Refuse a name that another workflow has, before anything changes."""
+        name = _name_in(change)
+        if name is None or name == self._saved_name:
+            return
+        other = await self._store.read(lambda work: work.workflows.find_by_name(name))
+        if other is not None and other.id != self.workflow_id:
+            raise name_taken(name)
+
     async def _save(self) -> None:
         """Write the newest state; changes made meanwhile are in it, so later calls find nothing left to do."""
+        wanted = self.revision
         async with self._saving:
-            text, revision, name, now = self.write(), self.revision, self.document.name, self._clock.now()
+            if self._saved >= wanted:
+                return
+            try:
+                await self._write()
+            except Conflict:  # somebody took the new name after we asked for it: the old one comes back
+                self._change(Rename(self._saved_name), "treadle", lambda *_: None)
+                await self._write()
+                raise
 
-            def save(work: Any) -> None:
-                workflow = work.workflows.get(self.workflow_id)
-                work.workflows.update(replace(workflow, draft=text, revision=revision, name=name, updated_at=now))
-                work.publish(WorkflowChanged(at=now, workflow_id=self.workflow_id, change="draft", revision=revision))
+    async def _write(self) -> None:
+        text, revision, name, now = self.write(), self.revision, self.document.name, self._clock.now()
 
-            await self._store.write(save)
+        def save(work: UnitOfWork) -> None:
+            workflow = work.workflows.get(self.workflow_id)
+            work.workflows.update(replace(workflow, draft=text, revision=revision, name=name, updated_at=now))
+            work.publish(WorkflowChanged(at=now, workflow_id=self.workflow_id, change="draft", revision=revision))
+
+        await self._store.write(save)
+        self._saved, self._saved_name = revision, name
 
 
-class DraftService:
-    """Open drafts, one object per workflow."""
+def name_taken(name: str) -> Conflict:
+    """Return the error for a name that another workflow has."""
+    return Conflict(
+        f"There is already a workflow named “{name}”.",
+        hint="Give this one another name, or replace the other.",
+        where={"name": name},
+    )
 
-    def __init__(
-        self, open_drafts: dict[WorkflowId, Draft], *, store: Store, catalog: Catalog, clock: Clock, bus: EventBus, actor: Actor
-    ) -> None:
-        self._open = open_drafts
-        self._store, self._catalog, self._clock, self._bus, self._actor = store, catalog, clock, bus, actor
+
+def _name_in(change: Change) -> str | None:
+    """Return the name that a change gives the workflow, None when it leaves it alone."""
+    match change:
+        case Rename():
+            return change.name
+        case Replace():
+            return change.document.name
+        case Batch():
+            return next((name for one in reversed(change.changes) if (name := _name_in(one)) is not None), None)
+        case _:
+            return None
+
+
+class OpenDrafts:
+    """The drafts that are open in this process, one object per workflow; asks nobody, so it stays inside the facade."""
+
+    def __init__(self, known: dict[WorkflowId, Draft], *, store: Store, catalog: Catalog, clock: Clock) -> None:
+        self._known = known
+        self._store, self._catalog, self._clock = store, catalog, clock
 
     async def open(self, workflow_id: WorkflowId) -> Draft:
         """Return the shared draft of the workflow; raises `NotFound`."""
-        require(self._actor, "read", "open a draft")
-        if workflow_id not in self._open:
+        if workflow_id not in self._known:
             workflow = await self._store.read(lambda work: work.workflows.get(workflow_id))
-            if workflow_id not in self._open:  # somebody may have opened it while we read
-                self._open[workflow_id] = Draft(
-                    workflow, store=self._store, catalog=self._catalog, clock=self._clock, bus=self._bus
-                )
-        return self._open[workflow_id]
+            if workflow_id not in self._known:  # somebody may have opened it while we read
+                self._known[workflow_id] = Draft(workflow, store=self._store, catalog=self._catalog, clock=self._clock)
+        return self._known[workflow_id]
 
     def forget(self, workflow_id: WorkflowId) -> None:
         """Let go of the draft of a deleted workflow."""
-        self._open.pop(workflow_id, None)
+        self._known.pop(workflow_id, None)
+
+
+class DraftService:
+    """Drafts for whoever may change them; reading one is `WorkflowService.get_document`."""
+
+    def __init__(self, drafts: OpenDrafts, actor: Actor) -> None:
+        self._drafts, self._actor = drafts, actor
+
+    async def open(self, workflow_id: WorkflowId) -> Draft:
+        """Return the shared draft of the workflow, to be changed; raises `NotFound`."""
+        require(self._actor, "write", "edit workflows")
+        return await self._drafts.open(workflow_id)

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from engine.access import Actor, require
 from engine.clock import Clock
-from engine.errors import NotFound, TreadleError
+from engine.errors import InvalidDocument, NotFound, TreadleError
 from engine.expressions import ExpressionError, Suggestion, compile_expression, compile_template, suggest
 from engine.ids import NodeId, RunId, WorkflowId
+from engine.model.items import Batch
 from engine.protocols import Store
 from engine.run.payloads import show
-from engine.service.drafts import DraftService
+from engine.service.drafts import OpenDrafts
 from engine.service.samples import Sample, Samples
 
 
@@ -38,7 +39,7 @@ class Preview:
 class PreviewService:
     """Try expressions on what the last run left behind."""
 
-    def __init__(self, *, store: Store, drafts: DraftService, samples: Samples, clock: Clock, actor: Actor) -> None:
+    def __init__(self, *, store: Store, drafts: OpenDrafts, samples: Samples, clock: Clock, actor: Actor) -> None:
         self._store, self._drafts, self._samples = store, drafts, samples
         self._clock, self._actor = clock, actor
 
@@ -51,7 +52,12 @@ class PreviewService:
         kind: Literal["expression", "template"] = "expression",
         index: int = 0,
     ) -> Preview:
-        """Compute an expression or a template for one item that arrives at the node; what the source does never raises."""
+        """
+        Compute an expression or a template for one item that arrives at the node.
+
+        What the source does never raises, nor a draft that cannot run as it stands; a workflow or node that is not there does.
+        """
+        require(self._actor, "read", "look at run data")
         draft = await self._drafts.open(workflow_id)
         try:
             sample = await self.sample(workflow_id, node_id)
@@ -84,15 +90,27 @@ class PreviewService:
         return Preview(value=show(value), index=index, total=total, run_id=run_id)
 
     async def suggest(self, workflow_id: WorkflowId, node_id: NodeId, source: str, cursor: int) -> Sequence[Suggestion]:
-        """Return what could stand at the cursor: names, functions, fields of the data at hand."""
-        sample = await self.sample(workflow_id, node_id)
-        nodes = {node: {"item": sample.first_item(node), "items": [], "ports": {}} for node in sample.before()}
+        """
+        Return what could stand at the cursor: names, functions, fields of the data at hand.
+
+        While the draft goes in circles there is no data at hand, and names and functions alone are offered.
+        """
+        require(self._actor, "read", "look at run data")
+        items: Batch = []
+        nodes: dict[str, Any] = {}
+        try:
+            sample = await self.sample(workflow_id, node_id)
+        except InvalidDocument:
+            run = self._run(None)
+        else:
+            items, run = sample.items, self._run(sample)
+            nodes = {node: {"item": sample.first_item(node), "items": [], "ports": {}} for node in sample.before()}
         scope: dict[str, Any] = {
-            "item": sample.items[0] if sample.items else {},
-            "items": sample.items[:1],
+            "item": items[0] if items else {},
+            "items": items[:1],
             "index": 0,
             "nodes": nodes,
-            "run": self._run(sample),
+            "run": run,
             "workflow": {"id": workflow_id, "name": ""},
             "vars": {},
         }
@@ -107,5 +125,10 @@ class PreviewService:
             raise NotFound("node", node_id)
         return await self._store.read(lambda work: self._samples.find(work, workflow_id, document, node_id))
 
-    def _run(self, sample: Sample) -> dict[str, Any]:
-        return {"id": sample.run_id or "", "trigger": "trigger.manual", "is_test": True, "started_at": self._clock.now()}
+    def _run(self, sample: Sample | None) -> dict[str, Any]:
+        return {
+            "id": (sample.run_id if sample else None) or "",
+            "trigger": "trigger.manual",
+            "is_test": True,
+            "started_at": self._clock.now(),
+        }

@@ -17,7 +17,7 @@ from engine.model.workflow import Document
 from engine.protocols import RunFilter, Store, UnitOfWork
 from engine.run.payloads import show
 from engine.run.worker import Worker
-from engine.service.drafts import DraftService
+from engine.service.drafts import OpenDrafts
 from engine.service.views import DataPage, RunData, finished_form, fold_steps, node_of, settle_open
 from engine.service.workflows import find_workflow
 from engine.steps.catalog import Catalog
@@ -30,7 +30,7 @@ class RunService:
     """What a person or a program may do with runs."""
 
     def __init__(
-        self, *, store: Store, worker: Worker, drafts: DraftService, catalog: Catalog, clock: Clock, actor: Actor
+        self, *, store: Store, worker: Worker, drafts: OpenDrafts, catalog: Catalog, clock: Clock, actor: Actor
     ) -> None:
         self._store, self._worker, self._drafts = store, worker, drafts
         self._catalog, self._clock, self._actor = catalog, clock, actor
@@ -121,7 +121,7 @@ class RunService:
     async def cancel(self, run_id: str) -> Run:
         """End a run; a step at work is told to stop. Raises `Conflict` when the run is over already."""
         require(self._actor, "run", "cancel runs")
-        run = await self.get(run_id)
+        run = await self._store.read(lambda work: work.runs.get(RunId(run_id)))
         if run.status.is_final:
             raise Conflict(f"The run is over already: {run.status.value}.", where={"run": run.id, "status": run.status.value})
         return await self._worker.cancel(RunId(run_id))
@@ -181,7 +181,10 @@ def _items(input: Input) -> Batch | None:
     """Return the items a caller gave as a batch; None leaves the choice to the start node."""
     if input is None:
         return None
-    items: Batch = [dict(input)] if isinstance(input, Mapping) else [dict(item) for item in input]
+    given: Any = [input] if isinstance(input, Mapping) else input
+    if not isinstance(given, Sequence) or not all(isinstance(item, Mapping) for item in given):
+        raise BadRequest("A run starts with items, which are JSON objects.", hint='Give {"name": "value"} or a list of such.')
+    items: Batch = [dict(item) for item in given]
     if not items:
         raise BadRequest("An empty list starts nothing.", hint="Give at least one item, or leave the input out.")
     return items

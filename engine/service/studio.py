@@ -11,7 +11,7 @@ from engine.events.bus import EventBus
 from engine.ids import WorkflowId
 from engine.protocols import Store
 from engine.run.worker import Worker
-from engine.service.drafts import Draft, DraftService
+from engine.service.drafts import Draft, DraftService, OpenDrafts
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
 from engine.service.samples import Samples
@@ -50,23 +50,20 @@ class Studio:
         self.actor = actor
         self.catalog, self.bus, self.files, self.clock = parts.catalog, parts.bus, parts.files, parts.clock
         self._parts = parts
-        self.drafts = DraftService(
-            parts.open_drafts, store=parts.store, catalog=parts.catalog, clock=parts.clock, bus=parts.bus, actor=actor
-        )
+        drafts = OpenDrafts(parts.open_drafts, store=parts.store, catalog=parts.catalog, clock=parts.clock)
+        self.drafts = DraftService(drafts, actor)
         self.workflows = WorkflowService(
             store=parts.store,
-            drafts=self.drafts,
+            drafts=drafts,
             activation=parts.activation,
             catalog=parts.catalog,
             clock=parts.clock,
             actor=actor,
         )
         self.runs = RunService(
-            store=parts.store, worker=parts.worker, drafts=self.drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
+            store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
         )
-        self.preview = PreviewService(
-            store=parts.store, drafts=self.drafts, samples=parts.samples, clock=parts.clock, actor=actor
-        )
+        self.preview = PreviewService(store=parts.store, drafts=drafts, samples=parts.samples, clock=parts.clock, actor=actor)
         self.tokens = TokenService(parts.store, parts.clock, actor)
 
     def acting_as(self, actor: Actor) -> Studio:

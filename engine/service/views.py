@@ -113,9 +113,9 @@ class RunData:
         return DataPage(items=payload.items(port, offset, limit), total=total, offset=offset)
 
     def input(self, node: NodeId, port: str, offset: int = 0, limit: int | None = None) -> DataPage:
-        """Return what arrived at a port, joined in edge order; for a node that nothing leads to, what the run began with."""
+        """Return what arrived at a port, joined in edge order; for the node the run started at, what it began with."""
         edges = [edge for edge in self._graph.into(node) if edge.target_port == port]
-        if not edges:
+        if node == self._work.runs.get(self._run_id).start_node:
             given = decode_batch(self._work.runs.get_input(self._run_id))
             end = None if limit is None else offset + limit
             return DataPage(items=given[offset:end], total=len(given), offset=offset)

@@ -7,26 +7,31 @@ from dataclasses import replace
 
 from engine.access import Actor, require
 from engine.clock import Clock
-from engine.errors import BadRequest, Conflict, InvalidDocument, NotFound
+from engine.errors import BadRequest, InvalidDocument, NotFound
 from engine.events.types import WorkflowChanged
 from engine.ids import WorkflowId, new_workflow_id
+from engine.model.changes import Rename
 from engine.model.codec import document_hash, parse_document, write_document
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Version, Workflow
 from engine.protocols import Store, UnitOfWork, WorkflowRow
-from engine.service.drafts import DraftService
+from engine.service.drafts import OpenDrafts, name_taken
 from engine.steps.catalog import Catalog
 from engine.steps.check import check_document
 from engine.triggers.activation import Activation
 
 
 def find_workflow(work: UnitOfWork, ref: str) -> Workflow:
-    """Return the workflow with this id or name; raises `NotFound` with a hint."""
-    if workflow := work.workflows.find_by_name(ref):
-        return workflow
+    """
+    Return the workflow with this id or name; raises `NotFound` with a hint.
+
+    Ids come first, so that nobody can stand in for another workflow by taking its id for a name.
+    """
     try:
         return work.workflows.get(WorkflowId(ref))
     except NotFound:
+        if workflow := work.workflows.find_by_name(ref):
+            return workflow
         raise NotFound("workflow", ref, hint="The list shows every name: GET /api/v1/workflows, or the start page.") from None
 
 
@@ -34,7 +39,7 @@ class WorkflowService:
     """What a person or a program may do with workflows; `ref` is an id or a name."""
 
     def __init__(
-        self, *, store: Store, drafts: DraftService, activation: Activation, catalog: Catalog, clock: Clock, actor: Actor
+        self, *, store: Store, drafts: OpenDrafts, activation: Activation, catalog: Catalog, clock: Clock, actor: Actor
     ) -> None:
         self._store, self._drafts, self._activation = store, drafts, activation
         self._catalog, self._clock, self._actor = catalog, clock, actor
@@ -47,7 +52,7 @@ class WorkflowService:
     async def get(self, ref: str) -> Workflow:
         """Return one workflow; raises `NotFound`."""
         require(self._actor, "read", "read workflows")
-        return await self._store.read(lambda work: find_workflow(work, ref))
+        return await self._find(ref)
 
     async def get_document(self, ref: str) -> Document:
         """Return the draft of a workflow as a document."""
@@ -56,6 +61,7 @@ class WorkflowService:
 
     def check(self, text: str | bytes) -> list[Problem]:
         """Return everything that is wrong with a document text, errors and warnings; nothing is kept."""
+        require(self._actor, "read", "check documents")
         parsed = parse_document(text)
         problems = list(parsed.problems)
         if parsed.document is not None:
@@ -76,11 +82,7 @@ class WorkflowService:
         def add(work: UnitOfWork) -> Workflow:
             named = _with_free_name(work, document) if rename else document
             if work.workflows.find_by_name(named.name):
-                raise Conflict(
-                    f"There is already a workflow named “{named.name}”.",
-                    hint="Give this one another name, or replace the other.",
-                    where={"name": named.name},
-                )
+                raise name_taken(named.name)
             workflow = Workflow(
                 id=new_workflow_id(now),
                 name=named.name,
@@ -106,28 +108,23 @@ class WorkflowService:
         """
         require(self._actor, "write", "change workflows")
         document = self._read_checked(text, with_problems=with_problems)
-        workflow = await self.get(ref)
-        draft = await self._drafts.open(workflow.id)
-        if expected_revision is not None and draft.revision != expected_revision:
-            raise Conflict(
-                f"The draft was changed meanwhile: it is at revision {draft.revision}, not {expected_revision}.",
-                hint="Read it again, put your change on top, and send it with the new revision.",
-                where={"revision": draft.revision},
-            )
-        await draft.replace_text(write_document(document), self._actor.name)
-        return await self.get(workflow.id)
+        draft = await self._drafts.open((await self._find(ref)).id)
+        await draft.replace_text(write_document(document), self._actor.name, expected_revision=expected_revision)
+        return await self._find(draft.workflow_id)
 
     async def rename(self, ref: str, name: str) -> Workflow:
         """Give a workflow another name; raises `Conflict` when it is taken."""
-        document = await self.get_document(ref)
+        require(self._actor, "write", "rename workflows")
         if not name.strip():
             raise BadRequest("A workflow needs a name.")
-        return await self.replace(ref, write_document(replace(document, name=name.strip())), with_problems=True)
+        draft = await self._drafts.open((await self._find(ref)).id)
+        await draft.apply(Rename(name.strip()), self._actor.name)
+        return await self._find(draft.workflow_id)
 
     async def delete(self, ref: str) -> None:
         """Remove a workflow, its versions and triggers; its runs stay readable."""
         require(self._actor, "write", "delete workflows")
-        workflow = await self.get(ref)
+        workflow = await self._find(ref)
         now = self._clock.now()
 
         def remove(work: UnitOfWork) -> None:
@@ -146,23 +143,13 @@ class WorkflowService:
         workflow answers the same webhook path.
         """
         require(self._actor, "write", "switch workflows on")
-        workflow = await self.get(ref)
-        document = self._read_checked(workflow.draft)
+        workflow = await self._find(ref)
+        document = self._read_checked((await self._drafts.open(workflow.id)).write())
         now = self._clock.now()
 
         def publish(work: UnitOfWork) -> Version:
             current = work.workflows.get(workflow.id)
-            known = work.workflows.list_versions(workflow.id, limit=1)
-            version_id = document_hash(document)
-            version = Version(
-                id=version_id,
-                workflow_id=workflow.id,
-                document=document,
-                parents=tuple(parent.id for parent in known if parent.id != version_id),
-                created_at=now,
-                author=self._actor.name,
-                message=message,
-            )
+            version = self._next_version(work, current, document, message)
             work.workflows.add_version(version)
             work.workflows.update(replace(current, active_version=version.id, updated_at=now))
             self._activation.switch_on(work, current, version)
@@ -176,7 +163,7 @@ class WorkflowService:
     async def deactivate(self, ref: str) -> Workflow:
         """Switch the triggers off; runs that are under way go on. Harmless when they are off already."""
         require(self._actor, "write", "switch workflows off")
-        workflow = await self.get(ref)
+        workflow = await self._find(ref)
         now = self._clock.now()
 
         def switch_off(work: UnitOfWork) -> Workflow:
@@ -192,8 +179,28 @@ class WorkflowService:
 
     async def versions(self, ref: str, *, limit: int = 50) -> Sequence[Version]:
         """Return the published versions, newest first."""
-        workflow = await self.get(ref)
-        return await self._store.read(lambda work: work.workflows.list_versions(workflow.id, limit=limit))
+        require(self._actor, "read", "read workflows")
+        return await self._store.read(lambda work: work.workflows.list_versions(find_workflow(work, ref).id, limit=limit))
+
+    async def _find(self, ref: str) -> Workflow:
+        return await self._store.read(lambda work: find_workflow(work, ref))
+
+    def _next_version(self, work: UnitOfWork, workflow: Workflow, document: Document, message: str) -> Version:
+        """Return the version a document is published as; one that was published before is that very version."""
+        version_id = document_hash(document)
+        known = work.workflows.list_versions(workflow.id, limit=1_000)
+        if same := next((version for version in known if version.id == version_id), None):
+            return same
+        before = workflow.active_version or (known[0].id if known else None)
+        return Version(
+            id=version_id,
+            workflow_id=workflow.id,
+            document=document,
+            parents=(before,) if before else (),
+            created_at=self._clock.now(),
+            author=self._actor.name,
+            message=message,
+        )
 
     def _read_checked(self, text: str | bytes, *, with_problems: bool = False) -> Document:
         parsed = parse_document(text)
