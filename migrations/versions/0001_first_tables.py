@@ -1,6 +1,5 @@
 """The first tables: workflows, versions, triggers, firings, runs with their inputs and facts, blobs, tokens, values."""
 
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,18 +1,14 @@
 """
 How fast the store is, beside what the disk and the driver allow on this machine at this minute.
 
-Run with `python -m tests.benchmarks.bench_store`. Every figure is a median of interleaved rounds, because a shared machine
-drifts; only ratios are worth comparing between machines.
+Here the journal is fed with facts that are ready made; what whole runs reach is measured in `bench_durable`.
 """
 
 import asyncio
 import json
 import os
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +18,9 @@ from engine.clock import SystemClock
 from engine.ids import NodeId, VersionId, WorkflowId, new_run_id
 from engine.model.run import Fact, FactKind, Run, RunStatus
 from engine.store import SqlStore, open_store
+
+from .rounds import Effort, take_turns
+from .table import Row
 
 PAYLOAD = os.urandom(330)
 """Five small items; with its other columns such a step's row is about 450 bytes."""
@@ -156,40 +155,35 @@ def append_us(folder: Path, *, times: int = 20_000) -> float:
     return asyncio.run(measure())
 
 
-def measure(folder: Path, *, rounds: int = 5) -> dict[str, float]:
-    """Return all figures: medians of interleaved rounds, and the ratios that the goals speak of."""
+def store_rows(effort: Effort) -> list[Row]:
+    """Return how many steps per second the journal alone takes (no steps are run), beside raw SQLite in groups of 100."""
+    folder = effort.folder
 
     def fresh() -> Path:
-        return folder / f"bench-{time.monotonic_ns()}.db"
+        return folder / f"journal-{time.monotonic_ns()}.db"
 
-    figures: dict[str, Callable[[], float]] = {
-        "fdatasync p50, µs": lambda: fdatasync_p50_us(folder),
-        "raw SQLite, groups of 100, rows/s": lambda: raw_rows_per_s(folder),
-        "raw SQLite, groups of 1, rows/s": lambda: raw_rows_per_s(folder, group=1, rows=2000),
-        "journal, 1 run, pipelined, steps/s": lambda: journal_steps_per_s(fresh(), folder, runs=1, total=4000),
-        "journal, 1 run, strict, steps/s": lambda: journal_steps_per_s(fresh(), folder, runs=1, total=2000, is_strict=True),
-        "journal, 64 runs, steps/s": lambda: journal_steps_per_s(fresh(), folder, runs=64),
-        "journal, 1000 runs, steps/s": lambda: journal_steps_per_s(fresh(), folder, runs=1000, total=30_000),
-        "journal, 64 runs, NORMAL, steps/s": lambda: journal_steps_per_s(fresh(), folder, runs=64, synchronous="NORMAL"),
-        "append on the loop, µs": lambda: append_us(folder),
-    }
-    taken: dict[str, list[float]] = {name: [] for name in figures}
-    for _ in range(rounds):
-        for name, figure in figures.items():
-            taken[name].append(figure())
-    medians = {name: statistics.median(values) for name, values in taken.items()}
-    raw = medians["raw SQLite, groups of 100, rows/s"]
-    for runs in ("64 runs", "1000 runs"):
-        medians[f"journal, {runs} / raw groups of 100"] = medians[f"journal, {runs}, steps/s"] / raw
-    return medians
-
-
-def main() -> None:
-    """Print the figures."""
-    with tempfile.TemporaryDirectory(prefix="treadle-bench-") as folder:
-        for name, value in measure(Path(folder)).items():
-            sys.stdout.write(f"{name:<40} {value:>12,.2f}\n")
-
-
-if __name__ == "__main__":
-    main()
+    taken = take_turns(
+        {
+            "raw": lambda: raw_rows_per_s(folder, rows=effort.of(20_000, least=100)),
+            "lone": lambda: journal_steps_per_s(fresh(), folder, runs=1, total=effort.of(4000)),
+            "strict": lambda: journal_steps_per_s(fresh(), folder, runs=1, total=effort.of(1000), is_strict=True),
+            "many": lambda: journal_steps_per_s(fresh(), folder, runs=64, total=effort.of(20_000)),
+            "append": lambda: append_us(folder, times=effort.of(20_000)),
+        },
+        effort.rounds,
+    )
+    names = {"strict": "1 run, each step awaited", "lone": "1 run", "many": "64 runs"}
+    return [
+        *(
+            Row(
+                name=f"journal alone, {shown}",
+                measured=taken.median(name),
+                unit="steps/s",
+                limit=taken.median("raw"),
+                limit_name="raw, groups of 100",
+                ratio=taken.ratio(name, "raw"),
+            )
+            for name, shown in names.items()
+        ),
+        Row(name="one line of the journal, on the event loop", measured=taken.median("append"), unit="µs"),
+    ]
