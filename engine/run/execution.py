@@ -24,6 +24,9 @@ from .planner import Plan, PlanNode
 from .progress import Progress
 from .scope import NodesScope, run_scope
 
+Written = tuple[bytes, Outputs]
+"""Outputs written down, and as they will be read again."""
+
 
 class Execution:
     """
@@ -204,6 +207,10 @@ class Execution:
                 )
             )
 
+    async def write_aside(self, outputs: Outputs) -> Written | None:
+        """Encode a big batch in a thread, so that the event loop keeps moving."""
+        return await asyncio.to_thread(encode_outputs, outputs, self.known) if self.env.journal is not None else None
+
     def on_done(
         self,
         planned: PlanNode,
@@ -214,15 +221,16 @@ class Execution:
         attempt: int = 1,
         ignored: int = 0,
         routed: int = 0,
+        written: Written | None = None,
     ) -> Outputs:
         """
         Record a step that succeeded and return its outputs as the following steps shall see them.
 
-        Raises `StepCrashed` when there is something in them that cannot be written down.
+        `written` is given when they are encoded already. Raises `StepCrashed` when something in them cannot be written down.
         """
         if self.env.journal is not None:
             known = self.known
-            payload, outputs = encode_outputs(outputs, known)
+            payload, outputs = written or encode_outputs(outputs, known)
             items_in = 0
             for batch in ports_in.values():
                 items_in += len(batch)

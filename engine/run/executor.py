@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -22,7 +23,7 @@ from engine.steps.contract import StopRun
 from .attempt import Attempt, Earlier, decide_failure, run_step
 from .calling import BIG, SLICE, StepCall, read_result
 from .env import RunEnv
-from .execution import Execution
+from .execution import Execution, Written
 from .logs import RUN
 from .outcomes import Done, Ended, Failed, Outcome, as_treadle_error
 from .planner import Plan, PlanNode
@@ -107,7 +108,7 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
             _tell_skipped(execution)
         if not going.tasks:
             return
-        if going.ending is not None and not execution.is_ending:
+        if going.ending is not None and going.ending.status is not RunStatus.RUNNING and not execution.is_ending:
             _end_the_others(execution, going)
         done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
         turn = began = perf_counter()
@@ -179,10 +180,14 @@ async def _take(execution: Execution, settled: _Settled) -> Ending | None:
     outcome = settled.outcome
     if isinstance(outcome, Done) and outcome.response is not None:
         await execution.answer(settled.planned, outcome.response)
-    return _settle_outcome(execution, settled)
+    written: Written | None = None
+    if isinstance(outcome, Done) and sum(len(output.items) for output in outcome.outputs.values()) >= BIG:
+        with suppress(TreadleError):  # which the second try, on the loop, raises again where it is dealt with
+            written = await execution.write_aside(outcome.outputs)
+    return _settle_outcome(execution, settled, written)
 
 
-def _settle_outcome(execution: Execution, settled: _Settled) -> Ending | None:
+def _settle_outcome(execution: Execution, settled: _Settled, written: Written | None = None) -> Ending | None:
     planned, outcome, began = settled.planned, settled.outcome, settled.began
     items_in = sum(map(len, settled.ports.values()))
     if isinstance(outcome, Done):
@@ -195,6 +200,7 @@ def _settle_outcome(execution: Execution, settled: _Settled) -> Ending | None:
             attempt=settled.attempt,
             ignored=outcome.ignored,
             routed=outcome.routed,
+            written=written,
         )
     execution.progress.settled[planned.index] = 1
     took = perf_counter() - began
@@ -217,11 +223,19 @@ def _settle(
     attempt: int = 1,
     ignored: int = 0,
     routed: int = 0,
+    written: Written | None = None,
 ) -> Ending | None:
     """Record what left a step and let what follows begin; outputs that cannot be written down fail the step."""
     try:
         outputs = execution.on_done(
-            planned, outputs, ports, took=perf_counter() - began, attempt=attempt, ignored=ignored, routed=routed
+            planned,
+            outputs,
+            ports,
+            took=perf_counter() - began,
+            attempt=attempt,
+            ignored=ignored,
+            routed=routed,
+            written=written,
         )
     except TreadleError as error:
         return _settle_outcome(execution, _Settled(planned, ports, Failed(error=error), attempt, began))
@@ -245,6 +259,8 @@ def _end_the_others(execution: Execution, going: _Going) -> None:
 
 async def _collect(execution: Execution, task: asyncio.Task[_Settled], planned: PlanNode) -> Ending | None:
     if task.cancelled():
+        if execution.env.is_stopping and not execution.is_ending:
+            return Ending(status=RunStatus.RUNNING)
         execution.on_cancelled(planned)
         return None
     return await _take(execution, task.result())

@@ -50,14 +50,7 @@ class Ended:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
-    """The program stopped in the middle of a change outside; nobody here knows whether it took place."""
-
-    error: TreadleError
-
-
-Outcome = Done | Failed | Again | Ended | Unclear
+Outcome = Done | Failed | Again | Ended
 
 
 def as_treadle_error(error: Exception, label: str) -> TreadleError:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from engine.errors import NotFound
-from engine.ids import NodeId, RunId, VersionId
+from engine.ids import NodeId, RunId, VersionId, new_run_id
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
-from engine.protocols import Store, UnitOfWork
+from engine.protocols import RunFilter, Store, UnitOfWork
 
 from .payloads import decode_batch
 
 Decision = Literal["retry", "skip"]
+MOST: Final = 1_000_000
+TAKEN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,18 @@ class Taken:
     facts: list[Fact]
 
 
-def find_open(work: UnitOfWork, wanted: Collection[RunStatus], known: Collection[RunId]) -> list[tuple[Run, Document | None]]:
-    """Return the open runs of these statuses with their documents, oldest first; a document that is gone is None."""
+def find_open(work: UnitOfWork, known: Collection[RunId], *, interrupted: bool = False) -> list[tuple[Run, Document | None]]:
+    """
+    Return the runs that wait to be taken, oldest first, with their documents; a document that is gone is None.
+
+    With `interrupted` also those that stand as running. `known` are passed over.
+    """
     documents: dict[VersionId, Document | None] = {}
     found = []
-    for run in work.runs.list_open():
-        if run.status not in wanted or run.id in known:
+    queued = RunFilter(statuses=(RunStatus.QUEUED,), limit=MOST)
+    runs = work.runs.list_open(limit=MOST) if interrupted else reversed(work.runs.list_page(queued))
+    for run in runs:
+        if run.status not in TAKEN or run.id in known:
             continue
         if run.version_id not in documents or run.is_test:
             try:
@@ -66,6 +74,22 @@ def decided(taken: Taken, decision: Decision, asked: Mapping[str, Any] | None, *
         at=now,
         attempt=begun[node].attempt if node in begun else 1,
         summary={"decision": decision},
+    )
+
+
+def run_for_retry(old: Run, *, now: datetime) -> Run:
+    """Return the new run that repeats an old one."""
+    return Run(
+        id=new_run_id(now),
+        workflow_id=old.workflow_id,
+        workflow_name=old.workflow_name,
+        version_id=old.version_id,
+        status=RunStatus.QUEUED,
+        trigger=old.trigger,
+        start_node=old.start_node,
+        is_test=old.is_test,
+        retry_of=old.id,
+        queued_at=now,
     )
 
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Final
 
 from engine.clock import Clock
-from engine.errors import Conflict, NotFound, StepCrashed, TimedOut, TreadleError
+from engine.errors import Conflict, NotFound, TreadleError
 from engine.events.bus import EventBus
-from engine.events.types import RunFinished, RunQueued, RunStarted
-from engine.ids import NodeId, RunId, new_run_id
+from engine.ids import NodeId, RunId
 from engine.model.items import Batch
 from engine.model.run import Fact, Run, RunStatus
 from engine.model.workflow import Document
@@ -30,41 +28,17 @@ from engine.steps.contract import Files, Http, Response
 
 from .disk import reach_disk
 from .env import RunEnv, Unlock
-from .executor import execute
+from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .payloads import decode_batch, encode_batch
 from .planner import Plan, PlanCache
 from .queue import RunQueue
 from .resume import Ending, Restored
-from .takeover import Decision, decided, facts_for_retry, find_open, take_over
+from .takeover import Decision, facts_for_retry, find_open, run_for_retry
 
 log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 1_000
-PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """One run in this worker's hands: waiting for a slot or going."""
-
-    run: Run
-    plan: Plan
-    done: asyncio.Future[Run]
-    items: Batch = field(default_factory=list)
-    is_stored: bool = False
-    decision: Decision | None = None
-    asked: Mapping[str, Any] | None = None
-    restored: Restored | None = None
-    task: asyncio.Task[None] | None = None
-    reason: Literal["cancel", "stop", "lost"] | None = None
-    response: Response | None = None
-    answer: asyncio.Future[Response | None] | None = None
-
-    @property
-    def key(self) -> str:
-        """What the workflow's own limit counts by."""
-        return self.run.workflow_id or f"document {self.run.version_id}"
 
 
 class Worker:
@@ -105,8 +79,8 @@ class Worker:
             proves_batches=proves_batches,
         )
         self._grace = grace
-        self._queue: RunQueue[_Flight] = RunQueue(slots)
-        self._flights: dict[RunId, _Flight] = {}
+        self._queue: RunQueue[Flight] = RunQueue(slots)
+        self._flights: dict[RunId, Flight] = {}
         self._recent: OrderedDict[RunId, Run] = OrderedDict()
         self._poller: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
@@ -142,13 +116,11 @@ class Worker:
         if going:
             _, late = await asyncio.wait(going, timeout=self._grace.total_seconds())
             for task in late:
-                going[task].reason = going[task].reason or "stop"
-                task.cancel()
+                going[task].end("stop")
             if late:
                 await asyncio.wait(late)
         for flight in list(self._flights.values()):
-            if not flight.done.done():
-                flight.done.set_result(flight.run)
+            flight.close()
         self._flights.clear()
         await reach_disk(self.store.journal)
 
@@ -158,8 +130,7 @@ class Worker:
 
         With `interrupted`, runs that stand as running are taken over too: their worker is gone.
         """
-        wanted = {RunStatus.QUEUED, RunStatus.RUNNING} if interrupted else {RunStatus.QUEUED}
-        found = await self.store.read(lambda work: find_open(work, wanted, self._flights))
+        found = await self.store.read(lambda work: find_open(work, frozenset(self._flights), interrupted=interrupted))
         taken = 0
         for run, document in found:
             if run.id in self._flights or not self._is_running:
@@ -214,7 +185,9 @@ class Worker:
         It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` for a plan that cannot be.
         """
         if not self._is_running:
-            raise Conflict("Treadle is stopping and starts no more runs.", hint="Try again in a moment.")
+            raise Conflict(
+                "This Treadle starts no runs now; its engine is stopped or about to stop.", hint="Try again in a moment."
+            )
         plan = self.plans.get(run.version_id, document)
         start = plan.choose_start(run.start_node)
         if items is None:
@@ -235,33 +208,26 @@ class Worker:
         if may_start:
             self._begin(flight)
         elif self.bus.is_heard:
-            queued = RunQueued(
-                at=self.clock.now(),
-                run_id=run.id,
-                workflow_id=run.workflow_id,
-                workflow_name=run.workflow_name,
-                is_test=run.is_test,
-            )
-            self.bus.publish((queued,))
+            self.bus.publish((queued_event(run, self.clock.now()),))
         return flight.run
 
-    def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> _Flight:
+    def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> Flight:
         done = asyncio.get_running_loop().create_future()
-        flight = _Flight(run, plan, done, items if items is not None else [], is_stored)
+        flight = Flight(run, plan, done, items if items is not None else [], is_stored)
         self._flights[run.id] = flight
         return flight
 
-    def _enqueue(self, flight: _Flight) -> None:
+    def _enqueue(self, flight: Flight) -> None:
         if self._queue.offer(flight, key=flight.key, limit=flight.plan.document.settings.concurrency):
             self._begin(flight)
 
-    def _begin(self, flight: _Flight) -> None:
+    def _begin(self, flight: Flight) -> None:
         flight.task = asyncio.create_task(self._carry(flight), name=flight.run.id)
 
     async def _fail_stored(self, run: Run, error: TreadleError) -> None:
         claimed = await self.store.write(lambda work: work.runs.claim(run.id, now=self.clock.now()))
         if claimed is not None:
-            self.store.journal.finish(self._ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict())))
+            self.store.journal.finish(ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict()), self.env))
             await reach_disk(self.store.journal)
 
     # — asking about runs —
@@ -297,16 +263,24 @@ class Worker:
         await asyncio.wait((flight.done,), timeout=timeout.total_seconds())
         return flight.done.result() if flight.done.done() else flight.run
 
-    async def response(self, run_id: RunId) -> Response | None:
-        """Return what the run answers to its caller, None when it ends without an answer; what it shows is on disk."""
+    async def response(self, run_id: RunId, timeout: timedelta | None = None) -> Response | None:  # noqa: ASYNC109
+        """
+        Return what the run answers to its caller, None when it ends without an answer; what it shows is on disk.
+
+        Raises `TimeoutError` when it has not answered in time; the run goes on.
+        """
         flight = self._flights.get(run_id)
         if flight is None:
             return None
         if flight.response is not None:
             return flight.response
-        if flight.answer is None:
-            flight.answer = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(flight.answer)
+        waiter = flight.ask()
+        alarm = timeout and asyncio.get_running_loop().call_later(timeout.total_seconds(), too_late, waiter)
+        try:
+            return await waiter
+        finally:
+            if alarm:
+                alarm.cancel()
 
     async def cancel(self, run_id: RunId) -> Run:
         """
@@ -319,22 +293,20 @@ class Worker:
             if flight.is_stored:
                 del self._flights[run_id]
                 return await self._cancel_stored(run_id)
-            flight.run = self._ended(flight.run, Ending(status=RunStatus.CANCELLED))
+            flight.run = ended(flight.run, Ending(status=RunStatus.CANCELLED), self.env)
             self.store.journal.finish(flight.run)
             await reach_disk(self.store.journal)
             self._announce(flight)
             return flight.run
         if flight is not None and flight.task is not None:
-            if flight.reason is None:
-                flight.reason = "cancel"
-                flight.task.cancel()
+            flight.end("cancel")
             return await asyncio.shield(flight.done)
         return await self._cancel_stored(run_id)
 
     async def _cancel_stored(self, run_id: RunId) -> Run:
         run = await self.store.write(lambda work: work.runs.request_cancel(run_id))
         if run.status is RunStatus.CANCELLED and self.bus.is_heard:
-            self._tell_finished(run)
+            self.bus.publish((finished_event(run, self.clock.now()),))
         return run
 
     async def decide(self, run_id: RunId, decision: Decision) -> Run:
@@ -367,142 +339,51 @@ class Worker:
         )
         if old.status not in (RunStatus.FAILED, RunStatus.CANCELLED):
             raise Conflict(f"The run {run_id} is {old.status.value}; only a failed or cancelled run can be tried again.")
-        now = self.clock.now()
-        new = Run(
-            id=new_run_id(now),
-            workflow_id=old.workflow_id,
-            workflow_name=old.workflow_name,
-            version_id=old.version_id,
-            status=RunStatus.QUEUED,
-            trigger=old.trigger,
-            start_node=old.start_node,
-            is_test=old.is_test,
-            retry_of=old.id,
-            queued_at=now,
-        )
+        new = run_for_retry(old, now=self.clock.now())
         known = facts_for_retry(facts, new.id)
         run = self.submit(new, document, payload=payload, keeps_document=True, known=known)
         await reach_disk(self.store.journal)
         return run
 
-    # — carrying a run —
+    # — carrying runs —
 
-    async def _carry(self, flight: _Flight) -> None:
+    async def _carry(self, flight: Flight) -> None:
         try:
-            ending = await self._run(flight)
+            await carry(flight, self.store, self.env)
         except asyncio.CancelledError:
-            ending = None if flight.reason != "cancel" else Ending(status=RunStatus.CANCELLED)
-        except Exception as error:
-            log.exception("a run broke", extra={"run_id": flight.run.id})
-            crashed = StepCrashed(f"The engine broke: {type(error).__name__}: {error}.", hint="This is a bug in Treadle.")
-            ending = Ending(status=RunStatus.FAILED, error=crashed.as_dict())
-        try:
-            if ending is not None and ending.status is not RunStatus.RUNNING and flight.reason != "lost":
-                flight.run = self._ended(flight.run, ending)
-                self.store.journal.finish(flight.run)
-                await self._reach_disk_for_sure()
+            log.debug("cancelled while the end of a run was written", extra={"run_id": flight.run.id})
         finally:
             self._announce(flight)
             for other in self._queue.done(flight.key):
                 if self._is_running:
                     self._begin(other)
 
-    async def _run(self, flight: _Flight) -> Ending | None:
-        restored = flight.restored
-        if flight.is_stored:
-            restored = await self._load(flight)
-            if restored is None:
-                return None
-            if flight.run.cancel_requested:
-                return Ending(status=RunStatus.CANCELLED)
-        elif flight.run.status is RunStatus.QUEUED:
-            flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=self.clock.now())
-            self.store.journal.start(flight.run)
-        if self.bus.is_heard:
-            started = RunStarted(at=self.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id)
-            self.bus.publish((started,))
-        limit = flight.plan.document.settings.timeout
-        if limit is None:
-            return await execute(flight.run, flight.plan, self.env, items=flight.items, restored=restored)
-        gone = self.clock.now() - (flight.run.started_at or self.clock.now())
-        try:
-            async with asyncio.timeout(max(0.0, (limit - gone).total_seconds())) as waiting:
-                return await execute(flight.run, flight.plan, self.env, items=flight.items, restored=restored)
-        except TimeoutError:
-            if not waiting.expired():
-                raise
-            error = TimedOut(
-                f"The run took longer than {limit.total_seconds():g} s, which is all its workflow allows.",
-                hint="Allow more under “Settings”, or make it do less at a time.",
-            )
-            return Ending(status=RunStatus.FAILED, error=error.as_dict())
-
-    async def _load(self, flight: _Flight) -> Restored | None:
-        """Take a stored run over; None when it is over by now."""
-        run_id, now = flight.run.id, self.clock.now()
-        taken = await take_over(self.store, run_id, now=now)
-        if taken is None:
-            flight.run = await self.store.read(lambda work: work.runs.get(run_id))
-            return None
-        flight.run, flight.items, facts = taken.run, taken.items, taken.facts
-        if flight.run.start_node is None:
-            flight.run = replace(flight.run, start_node=flight.plan.choose_start())
-        if flight.decision is not None:
-            fact = decided(taken, flight.decision, flight.asked, now=now)
-            self.store.journal.append(fact, epoch=flight.run.epoch)
-            facts = [*facts, fact]
-        return Restored(facts)
-
-    async def _reach_disk_for_sure(self) -> None:
-        """Wait for the disk, also when this is cancelled while waiting: the end of a run is told once it is there."""
-        try:
-            await reach_disk(self.store.journal)
-        except asyncio.CancelledError:
-            await asyncio.shield(asyncio.ensure_future(reach_disk(self.store.journal)))
-
-    def _ended(self, run: Run, ending: Ending) -> Run:
-        over = None if ending.status in PARKED else self.clock.now()
-        return replace(run, status=ending.status, error=ending.error, finished_at=over)
-
-    def _announce(self, flight: _Flight) -> None:
+    def _announce(self, flight: Flight) -> None:
         self._flights.pop(flight.run.id, None)
         if flight.run.status.is_final:
             self._recent[flight.run.id] = flight.run
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-        if flight.answer is not None and not flight.answer.done():
-            flight.answer.set_result(flight.response)
-        if not flight.done.done():
-            flight.done.set_result(flight.run)
+        flight.close()
         if self.bus.is_heard and flight.run.status is not RunStatus.RUNNING:
-            self._tell_finished(flight.run)
-
-    def _tell_finished(self, run: Run) -> None:
-        finished = RunFinished(
-            at=self.clock.now(),
-            run_id=run.id,
-            workflow_id=run.workflow_id,
-            workflow_name=run.workflow_name,
-            status=run.status.value,
-            error=run.error,
-        )
-        self.bus.publish((finished,))
+            self.bus.publish((finished_event(flight.run, self.clock.now()),))
 
     def _respond(self, run_id: RunId, response: Response) -> None:
         flight = self._flights.get(run_id)
-        if flight is not None and flight.response is None:
-            flight.response = response
-            if flight.answer is not None and not flight.answer.done():
-                flight.answer.set_result(response)
+        if flight is not None:
+            flight.respond(response)
 
     def _on_lost(self, run_ids: tuple[RunId, ...]) -> None:
         """Let go of runs that are somebody else's by now; what they would still write is refused by the store."""
         for run_id in run_ids:
             flight = self._flights.get(run_id)
-            if flight is not None and flight.task is not None:
-                log.warning("another worker has this run, or it was ended elsewhere", extra={"run_id": run_id})
-                flight.reason = "lost"
-                flight.task.cancel()
+            if flight is None:
+                continue
+            log.warning("another worker has this run, or it was ended elsewhere", extra={"run_id": run_id})
+            if flight.task is None and self._queue.remove(flight, key=flight.key):
+                self._announce(flight)
+            else:
+                flight.end("lost")
 
 
 def _sample(plan: Plan, start: NodeId | None) -> Batch:

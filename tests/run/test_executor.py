@@ -1,6 +1,7 @@
 """How a run goes: branches, joins, skips, errors, ends."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -276,6 +277,44 @@ async def test_cancel_reaches_a_running_action(shop):
     assert RunStatus.CANCELLED == cancelled.status
     assert "cancelled" == (await shop.statuses(run.id))["waits"]
     assert "cancelled" == (await shop.finished(run.id))["status"]
+
+
+async def test_a_run_can_be_cancelled_before_it_takes_its_first_step(shop):
+    """
+    Cancel right after the start ends the run too, and gives its slot back.
+    """
+    document = a_document([START, a_node("send", "test.send")], "start -> send", concurrency=1)
+    first = shop.start(document, [{"n": 1}], version_id="v1")
+    assert RunStatus.CANCELLED == (await shop.worker.cancel(first.id)).status
+    second = shop.start(document, [{"n": 2}], version_id="v1")
+    assert RunStatus.SUCCEEDED == (await shop.worker.wait(second.id)).status
+    assert [2] == shop.outside.seen("send")
+
+
+async def test_a_big_batch_goes_its_way_beside_the_others(shop):
+    """
+    Computing and writing down a big batch happens in threads: the event loop keeps moving, and the data is right.
+    """
+    document = a_document(
+        [START, a_node("make", "data.generate", count=50_000, item={"n": "index"}), a_node("double", "test.double")],
+        "start -> make -> double",
+    )
+    gaps, last = [], time.perf_counter()
+
+    async def tick():
+        nonlocal last
+        while True:
+            await asyncio.sleep(0)
+            gaps.append(time.perf_counter() - last)
+            last = time.perf_counter()
+
+    ticking = asyncio.create_task(tick())
+    run = shop.start(document, [{}])
+    await shop.worker.wait(run.id)
+    ticking.cancel()
+    items = (await shop.finished(run.id))["outputs"]["double"]["out"]
+    assert (50_000, 99_998) == (len(items), items[-1]["n"])
+    assert max(gaps) < 0.5
 
 
 async def test_nobody_changes_items_in_place(make_workshop):

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import Conflict, Refused
+from engine.errors import Conflict, Refused, Unavailable
 from engine.events.types import RunFinished
 from engine.ids import NodeId
 from engine.model.run import Fact, FactKind, RunStatus
+from engine.model.workflow import RetryPolicy
 from engine.run.payloads import encode_batch, encode_outputs
 from tests.run.workshop import a_document, a_node, a_run, until
 
@@ -86,6 +87,23 @@ async def test_a_step_at_work_comes_to_its_end_before_the_worker_stops(life):
     asyncio.get_running_loop().call_later(0.02, shop.outside.gate("gate").set)
     await shop.worker.stop()
     assert ({"start": "succeeded", "waits": "succeeded"}, []) == (await shop.statuses(run.id), shop.outside.seen("send"))
+
+
+async def test_stopping_does_not_wait_for_a_pause(life):
+    """
+    A branch that only waits for its next try is let go of at once, and nothing of it counts as cancelled.
+    """
+    send = a_node("send", "test.send", retry=RetryPolicy(attempts=3, first=timedelta(minutes=5), longest=timedelta(minutes=5)))
+    nodes = [START, send, a_node("waits", "test.wait"), a_node("end")]
+    shop = await life()
+    shop.worker.env.chance = lambda: 1.0
+    shop.outside.fail["1"] = [Unavailable("away")]
+    run = shop.start(a_document(nodes, "start -> send -> end, start -> waits -> end"), [{"n": 1}])
+    await until(lambda: shop.worker.env.pausing)
+    asyncio.get_running_loop().call_later(0.02, shop.outside.gate("gate").set)
+    await asyncio.wait_for(shop.worker.stop(), 4)
+    assert {"start": "succeeded", "send": "waiting", "waits": "succeeded"} == await shop.statuses(run.id)
+    assert RunStatus.RUNNING == (await shop.store.read(lambda work: work.runs.get(run.id))).status
 
 
 async def test_a_queued_run_starts_in_the_next_life(life):

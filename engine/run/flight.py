@@ -1,0 +1,204 @@
+"""One run in a worker's hands: waiting for its slot, going, coming to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+
+from engine.errors import StepCrashed, TimedOut
+from engine.events.types import RunFinished, RunQueued, RunStarted
+from engine.model.items import Batch
+from engine.model.run import Run, RunStatus
+from engine.protocols import Store
+from engine.steps.contract import Response
+
+from .disk import reach_disk
+from .env import RunEnv
+from .executor import execute
+from .planner import Plan
+from .resume import Ending, Restored
+from .takeover import Decision, decided, take_over
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+Reason = Literal["cancel", "stop", "lost"]
+PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """
+    A run, its plan, and those who wait for it.
+
+    `done` gets the run once it is over or parked and that is on disk, or left open because the worker stops. `is_stored` says
+    that it comes from the store and its input and journal are to be read; `restored` holds a journal that is known already.
+    """
+
+    run: Run
+    plan: Plan
+    done: asyncio.Future[Run]
+    items: Batch = field(default_factory=list)
+    is_stored: bool = False
+    restored: Restored | None = None
+    decision: Decision | None = None
+    asked: Mapping[str, Any] | None = None
+    task: asyncio.Task[None] | None = None
+    has_begun: bool = False
+    reason: Reason | None = None
+    response: Response | None = None
+    asking: list[asyncio.Future[Response | None]] | None = None
+
+    @property
+    def key(self) -> str:
+        """What the workflow's own limit counts by."""
+        return self.run.workflow_id or f"document {self.run.version_id}"
+
+    def end(self, reason: Reason) -> None:
+        """Make it end early. A task that is cancelled before its first step would never get to say so, hence `has_begun`."""
+        if self.reason is None:
+            self.reason = reason
+            if self.has_begun and self.task is not None:
+                self.task.cancel()
+
+    def ask(self) -> asyncio.Future[Response | None]:
+        """Return a future of one's own for the answer to the caller; None is its result when the run ends without one."""
+        waiter: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+        self.asking = [*(self.asking or ()), waiter]
+        return waiter
+
+    def _tell_askers(self) -> None:
+        for waiter in self.asking or ():
+            if not waiter.done():
+                waiter.set_result(self.response)
+        self.asking = None
+
+    def respond(self, response: Response) -> None:
+        """Hand the answer to whoever waits for it; the first one counts."""
+        if self.response is None:
+            self.response = response
+            self._tell_askers()
+
+    def close(self) -> None:
+        """Let go of those who wait."""
+        self._tell_askers()
+        if not self.done.done():
+            self.done.set_result(self.run)
+
+
+async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
+    """
+    Carry a run to its end and return when that is on disk.
+
+    A run that was lost to another worker, or is left open because the worker stops, gets no end here. Being cancelled does
+    not keep the last line out of the journal.
+    """
+    flight.has_begun = True
+    try:
+        ending = None if flight.reason is not None else await _run(flight, store, env)
+    except asyncio.CancelledError:
+        ending = None
+    except Exception as error:
+        log.exception("a run broke", extra={"run_id": flight.run.id})
+        crashed = StepCrashed(f"The engine broke: {type(error).__name__}: {error}.", hint="This is a bug in Treadle.")
+        ending = Ending(status=RunStatus.FAILED, error=crashed.as_dict())
+    if ending is None and flight.reason == "cancel":
+        ending = Ending(status=RunStatus.CANCELLED)
+    if ending is None or ending.status is RunStatus.RUNNING or flight.reason == "lost":
+        return
+    flight.run = ended(flight.run, ending, env)
+    store.journal.finish(flight.run)
+    try:
+        await reach_disk(store.journal)
+    except asyncio.CancelledError:
+        await _whole(reach_disk(store.journal))
+
+
+def ended(run: Run, ending: Ending, env: RunEnv) -> Run:
+    """Return the run as it stands at its end."""
+    over = None if ending.status in PARKED else env.clock.now()
+    return replace(run, status=ending.status, error=ending.error, finished_at=over)
+
+
+def queued_event(run: Run, now: datetime) -> RunQueued:
+    """Return what is told of a run that waits for its slot."""
+    return RunQueued(at=now, run_id=run.id, workflow_id=run.workflow_id, workflow_name=run.workflow_name, is_test=run.is_test)
+
+
+def finished_event(run: Run, now: datetime) -> RunFinished:
+    """Return what is told of a run that is over or parked."""
+    return RunFinished(
+        at=now,
+        run_id=run.id,
+        workflow_id=run.workflow_id,
+        workflow_name=run.workflow_name,
+        status=run.status.value,
+        error=run.error,
+    )
+
+
+async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
+    restored = flight.restored
+    if flight.is_stored:
+        restored = await _whole(_load(flight, store, env))
+        if restored is None:
+            return None
+        if flight.run.cancel_requested:
+            return Ending(status=RunStatus.CANCELLED)
+    elif flight.run.status is RunStatus.QUEUED:
+        flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=env.clock.now())
+        store.journal.start(flight.run)
+    if env.bus is not None and env.bus.is_heard:
+        env.bus.publish((RunStarted(at=env.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id),))
+    limit = flight.plan.document.settings.timeout
+    if limit is None:
+        return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
+    gone = env.clock.now() - (flight.run.started_at or env.clock.now())
+    try:
+        async with asyncio.timeout(max(0.0, (limit - gone).total_seconds())) as waiting:
+            return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+        error = TimedOut(
+            f"The run took longer than {limit.total_seconds():g} s, which is all its workflow allows.",
+            hint="Allow more under “Settings”, or make it do less at a time.",
+        )
+        return Ending(status=RunStatus.FAILED, error=error.as_dict())
+
+
+async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:
+    """Take a stored run over; None when it is over by now."""
+    run_id, now = flight.run.id, env.clock.now()
+    taken = await take_over(store, run_id, now=now)
+    if taken is None:
+        flight.run = await store.read(lambda work: work.runs.get(run_id))
+        return None
+    flight.run, flight.items, facts = taken.run, taken.items, taken.facts
+    if flight.run.start_node is None:
+        flight.run = replace(flight.run, start_node=flight.plan.choose_start())
+    if flight.decision is not None:
+        fact = decided(taken, flight.decision, flight.asked, now=now)
+        store.journal.append(fact, epoch=flight.run.epoch)
+        facts = [*facts, fact]
+    return Restored(facts)
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Do this to its end, also when cancelled in the middle; the cancellation comes through afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+def too_late(waiter: asyncio.Future[Response | None]) -> None:
+    """End somebody's waiting for an answer with `TimeoutError`."""
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
