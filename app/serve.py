@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from app.build import Treadle, build
 from app.config import Settings
 from app.desktop import Window, open_window
 from app.instance import announce, find_instance
+from app.interpreter import tune_interpreter
 from app.logs import set_up_logs
 from app.starters import FIRST, add_starter
 from app.web.dispatcher import Dispatcher
@@ -112,10 +111,7 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
                 server_header=False,
             )
         )
-        # The writer thread has to win the interpreter's lock a few times per commit; see docs/adr/0005.
-        sys.setswitchinterval(0.0005)
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 100)
+        tune_interpreter()
         with _announced(settings.data, url), _signals(server):
             async with _opened(settings, launch_url(url, make_launch_token(key, treadle.clock)), server, window=window):
                 await server.serve(sockets=[listener])

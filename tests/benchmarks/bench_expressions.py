@@ -1,28 +1,30 @@
 """
 What expressions cost, beside the same work written by hand in Python.
 
-`run()` gives microseconds per evaluation: the least of several interleaved rounds of processor time, so that a busy machine
-disturbs little. Run as a program it prints them as JSON.
+In microseconds of processor time per evaluation; each round is the least of three goes, so that a busy machine disturbs little.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from engine.expressions import compile_expression
 
+from .rounds import Effort, Figure, take_turns
+from .table import Row, at_most, hopefully_at_most
+
+GOES = 3
 ITEM = {
     "price": 2.5, "qty": 3, "name": "Anna", "city": "Wien", "status": "open", "total": 120, "a": 1, "b": None, "c": True,
     "lines": [{"sku": f"s{n}", "qty": n, "total": n * 1.5} for n in range(5)],
 }  # fmt: skip
 WIDE = {**ITEM, **{f"field_{n}": n for n in range(100)}}
 SHAPES: dict[str, tuple[str, dict[str, object], Callable[[dict], object]]] = {
-    "a*b": ("item.price * item.qty", ITEM, lambda item: item["price"] * item["qty"]),
-    "a*b, wide item": ("item.price * item.qty", WIDE, lambda item: item["price"] * item["qty"]),
-    "concat": (
+    "a * b": ("item.price * item.qty", ITEM, lambda item: item["price"] * item["qty"]),
+    "a * b, item of 110 fields": ("item.price * item.qty", WIDE, lambda item: item["price"] * item["qty"]),
+    "text of four parts": (
         'item.name + " from " + item.city + ": " + item.qty',
         ITEM,
         lambda item: item["name"] + " from " + item["city"] + ": " + str(item["qty"]),
@@ -32,47 +34,62 @@ SHAPES: dict[str, tuple[str, dict[str, object], Callable[[dict], object]]] = {
         ITEM,
         lambda item: "late" if item["status"] == "open" and item["total"] > 100 else "fine",
     ),
-    "filter+map+sum": (
+    "filter, map and sum of five": (
         "item.lines.filter(l => l.qty > 1).map(l => l.total).sum()",
         ITEM,
         lambda item: sum(line["total"] for line in item["lines"] if line["qty"] > 1),
     ),
 }
-LOOPS = 20_000
-BATCH = 100_000
+BATCH = "a * b over a batch, per item"
+SUM = "sum over a batch, per item"
 
 
-def run(rounds: int = 5) -> dict[str, float]:
-    """Return microseconds per evaluation by shape, `… by hand` for plain Python, and per item for a batch of 100,000."""
-    best: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, (source, item, by_hand) in SHAPES.items():
-            evaluate, scope = compile_expression(source).evaluate, {"item": item, "items": [], "index": 0}
-            _keep_least(best, name, _timed(lambda evaluate=evaluate, scope=scope: evaluate(scope), LOOPS))
-            _keep_least(best, f"{name} by hand", _timed(lambda by_hand=by_hand, item=item: by_hand(item), LOOPS))
-    items = [{"price": n * 0.5, "qty": n, "name": "x"} for n in range(BATCH)]
-    product = compile_expression("item.price * item.qty")
-    total = compile_expression("items.sum(i => i.price * i.qty)")
-    for _ in range(rounds):
-        _keep_least(best, "batch of 100k, a*b, per item", _timed(lambda: product.evaluate_each(items), 1) / BATCH)
-        _keep_least(best, "batch by hand, per item", _timed(lambda: [item["price"] * item["qty"] for item in items], 1) / BATCH)
-        _keep_least(best, "sum over 100k, per item", _timed(lambda: total.evaluate({"items": items}), 1) / BATCH)
-    source = 'item.lines.filter(l => l.qty > 1).map(l => l.total).sum() > 10 ? "big" : "small"'
-    _keep_least(best, "compile", min(_timed(lambda: compile_expression.__wrapped__(source), 200) for _ in range(rounds)))
-    return {name: round(value, 3) for name, value in best.items()}
+def expression_rows(effort: Effort) -> list[Row]:
+    """Return the cost of each shape beside the same by hand; what the width of an item and a batch make of it."""
+    loops, count = effort.of(20_000), effort.of(100_000, least=100)
+    figures: dict[str, Figure] = {}
+    for name, (source, item, by_hand) in SHAPES.items():
+        evaluate, scope = compile_expression(source).evaluate, {"item": item, "items": [], "index": 0}
+        figures[name] = partial(cpu_us, partial(evaluate, scope), loops)
+        figures[f"{name} by hand"] = partial(cpu_us, partial(by_hand, item), loops)
+    items = [{"price": n * 0.5, "qty": n, "name": "x"} for n in range(count)]
+    product, total = compile_expression("item.price * item.qty"), compile_expression("items.sum(i => i.price * i.qty)")
+    figures[BATCH] = lambda: cpu_us(lambda: product.evaluate_each(items), 1) / count
+    figures[f"{BATCH} by hand"] = lambda: cpu_us(lambda: [item["price"] * item["qty"] for item in items], 1) / count
+    figures[SUM] = lambda: cpu_us(lambda: total.evaluate({"items": items}), 1) / count
+    figures[f"{SUM} by hand"] = lambda: cpu_us(lambda: sum(item["price"] * item["qty"] for item in items), 1) / count
+    taken = take_turns(figures, effort.rounds)
+    simple, wide, *_ = SHAPES
+    rows = [
+        Row(
+            name=f"expression, {name}",
+            measured=taken.median(name),
+            unit="µs",
+            limit=taken.median(f"{name} by hand"),
+            limit_name="by hand",
+            ratio=taken.ratio(name, f"{name} by hand"),
+            goal=hopefully_at_most(1) if name == simple else hopefully_at_most(0.5) if name == BATCH else None,
+        )
+        for name in [*SHAPES, BATCH, SUM]
+    ]
+    width = Row(
+        name="what 100 more fields cost",
+        measured=taken.median(wide),
+        unit="µs",
+        limit=taken.median(simple),
+        limit_name="with 10 fields",
+        ratio=taken.ratio(wide, simple),
+        goal=at_most(1.3),
+    )
+    return [*rows, width]
 
 
-def _timed(work: Callable[[], object], loops: int) -> float:
-    """Return microseconds of processor time for one call."""
-    began = time.process_time_ns()
-    for _ in range(loops):
-        work()
-    return (time.process_time_ns() - began) / loops / 1000
-
-
-def _keep_least(best: dict[str, float], name: str, value: float) -> None:
-    best[name] = min(best.get(name, value), value)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(), indent=2) + "\n")
+def cpu_us(work: Callable[[], object], loops: int) -> float:
+    """Return the microseconds of processor time of one call."""
+    least = float("inf")
+    for _ in range(GOES):
+        began = time.process_time_ns()
+        for _ in range(loops):
+            work()
+        least = min(least, (time.process_time_ns() - began) / loops / 1000)
+    return least
