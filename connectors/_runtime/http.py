@@ -165,6 +165,8 @@ class HttpClient:
                 request = following
         except httpx.HTTPError as error:
             raise _translated(error, target) from error
+        except httpx.StreamError as error:
+            raise Refused(f"{target.host} redirects the upload of a file.", hint="Send it to the last address.") from error
         except httpx.InvalidURL as error:
             raise BadInput("url", f"The service redirects to an address that is none: {error}.") from error
 

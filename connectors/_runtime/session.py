@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin
 
-from connectors._runtime.answers import Answer
+from connectors._runtime.answers import Answer, host_of
 from connectors._runtime.auth import Auth, sign
 from engine.errors import BadInput, Refused
 from engine.steps.contract import Context
@@ -20,7 +20,8 @@ class Session:
     Requests of one action.
 
     `get`, `post` … return the body as data (JSON read, text, or a file); `request` returns the whole answer. Writes carry the
-    step's idempotency key. A path is taken from the connector's `base_url`; secrets go to that host only.
+    step's idempotency key. A path is taken from the connector's `base_url`; secrets go to that host only, or to the
+    `hosts` that the connection names.
     """
 
     def __init__(
@@ -101,7 +102,14 @@ class Session:
         raise Refused(f"The list goes on after {most} pages.")
 
     def _target(self, url: str) -> str:
+        connection = self._ctx.connection or {}
         if "://" in url:
+            if connection.get("hosts") and host_of(url).partition(":")[0].lower() not in connection["hosts"]:
+                raise BadInput(
+                    "url",
+                    f"The connection may not be used for {host_of(url)}.",
+                    hint=f"It is for {', '.join(connection['hosts'])}.",
+                )
             if self._base and self._ctx.connection is not None and not url.startswith(self._base):
                 raise BadInput("url", f"The connection may not be used for {url.partition('?')[0]}.")
             return url

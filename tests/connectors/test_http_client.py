@@ -295,6 +295,19 @@ async def test_redirects_are_followed_to_an_end(server, client):
         await client.request("GET", server.url("/d"))
 
 
+async def test_an_upload_is_not_sent_twice(server, client, files):
+    """
+    A stream that went out cannot follow a redirect; a text can.
+    """
+    server.routes["/a"] = Reply(status=307, headers={"location": "/b"})
+    server.routes["/b"] = Reply({})
+    file = await files.keep(b"x" * 1000, name="x", media_type="text/plain")
+    with pytest.raises(Refused, match="redirects the upload"):
+        await client.request("PUT", server.url("/a"), file=file, files=files)
+    await client.request("PUT", server.url("/a"), content="text")
+    assert b"text" == server.asked[-1].body
+
+
 async def test_secrets_do_not_follow_to_another_host(server, other, client):
     """
     Authorization, cookies and keys stay behind; on the same host they go along.

@@ -170,6 +170,20 @@ async def test_a_connection_is_for_its_own_service(server, other, ctx):
     assert [] == other.asked
 
 
+async def test_a_connection_can_name_its_hosts(server, ctx):
+    """
+    A key for any address is still bound to the hosts it was given for.
+    """
+    server.routes["/a"] = Reply({"ok": 1})
+    for hosts, works in ((["127.0.0.1"], True), (["shop.example"], False)):
+        session = Session(replace(ctx, connection={"kind": "api_key", "key": "k", "hosts": hosts}), auth=(ApiKey(),))
+        if works:
+            assert {"ok": 1} == await session.get(server.url("/a"))
+        else:
+            with pytest.raises(BadInput, match="may not be used for 127"):
+                await session.get(server.url("/a"))
+
+
 async def test_keys_can_stand_elsewhere(server, ctx):
     """
     In a header of their own, or in the query.

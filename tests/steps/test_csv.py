@@ -131,7 +131,14 @@ def test_guessing_with_a_decimal_comma(bench):
 
 @pytest.mark.parametrize(
     ("cell", "decimal", "expected"),
-    [("1.234,50", ",", 1234.5), ("1,234.50", ".", 1234.5), ("12'000", ".", 12000), ("1e3", ".", 1000.0)],
+    [
+        ("1.234,50", ",", 1234.5),
+        ("1,234.50", ".", 1234.5),
+        ("12'000", ".", 12000),
+        ("1e3", ".", 1000.0),
+        ("1 234,5", ",", 1234.5),
+        ("-1,234", ".", -1234),
+    ],
 )
 def test_grouped_numbers_are_read_where_numbers_are_wanted(bench, cell, decimal, expected):
     """
@@ -147,6 +154,9 @@ def test_grouped_numbers_are_read_where_numbers_are_wanted(bench, cell, decimal,
         pytest.param("a,b\n1,2\n1,2,3\n", {}, "Line 3 has 3 cells where there are 2 columns", id="too long"),
         pytest.param("a\nx\n", {"types": {"a": "number"}}, "Line 2: “x” in the column “a” is not a number", id="no number"),
         pytest.param("a\n1.5\n", {"types": {"a": "integer"}}, "is not a whole number", id="no whole number"),
+        pytest.param(
+            "a\n1234567890123456789\n", {"types": {"a": "number"}}, "is not a number of at most 18 digits", id="too long"
+        ),
         pytest.param("a\nperhaps\n", {"types": {"a": "boolean"}}, "is not true or false", id="no boolean"),
         pytest.param("a\n1\n", {"types": {"b": "number"}}, "no column “b”", id="no such column"),
         pytest.param("a\n1\n", {"types": "date"}, "no cell type “date”", id="no such type"),
@@ -163,6 +173,18 @@ def test_what_is_wrong_is_named_by_line(bench, text, fields, expected):
     with pytest.raises(ItemFailures) as caught:
         parsed(bench, text, **fields)
     assert expected in caught.value.failed[0].message
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal"), [("1,5", "."), ("1.5", ","), ("12,34,567", "."), ("1,234.5", ","), ("1'23", "."), ("--1", ".")]
+)
+def test_a_number_of_another_country_is_refused_not_guessed(bench, cell, decimal):
+    """
+    1,5 is never silently fifteen.
+    """
+    with pytest.raises(ItemFailures) as caught:
+        parsed(bench, f'n\n"{cell}"\n', types={"n": "number"}, decimal=decimal, delimiter=";")
+    assert "is not a number" in caught.value.failed[0].message
 
 
 def test_ragged_rows_can_be_filled(bench):

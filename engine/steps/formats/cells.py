@@ -17,6 +17,8 @@ TYPES: Final = ("text", "guess", "number", "integer", "boolean")
 
 _GUESSED: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?\Z", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
+_GROUPED: Final = re.compile(r"[+-]?[0-9]{1,3}([,' \u00a0\u2009\u202f\u2019])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]{1,40})?\Z")
+_SWAPPED: Final = str.maketrans({".": ",", ",": "."})
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -26,7 +28,8 @@ def cell_reader(kind: str, decimal: str = ".") -> Read | None:
 
     `guess` makes numbers of what is written exactly like one (no leading zeros, plus signs or grouping, at most 15 digits),
     true and false of these words, null of an empty cell, and leaves the rest. The others raise `ValueError` for cells that
-    are not of their kind; an empty cell is null. With `decimal` “,” numbers are read as 1.234,50.
+    are not of their kind; an empty cell is null. Groups of
+    three digits may be parted (1,234.50); with `decimal` “,” the signs change places (1.234,50).
     """
     if kind == "text":
         return None
@@ -40,16 +43,23 @@ def cell_reader(kind: str, decimal: str = ".") -> Read | None:
         return _guess_comma if decimal == "," else _guess
 
     def number(text: str) -> float | None:
-        plain = text.strip().replace("\u00a0", "").replace("'", "").replace(" ", "")
-        plain = plain.replace(".", "").replace(",", ".") if decimal == "," else plain.replace(",", "")
+        plain = text.strip()
         if not plain:
             return None
+        if decimal == ",":
+            plain = plain.translate(_SWAPPED)
+        if found := _GROUPED.match(plain):
+            plain = plain.replace(found[1], "")
         if not _NUMBER.match(plain):
             raise ValueError("a number")
+        if plain.lstrip("+-").isdecimal():
+            if len(plain) > 18:
+                raise ValueError("a number of at most 18 digits")
+            return int(plain)
         value = float(plain)
         if kind == "integer" and not value.is_integer():
             raise ValueError("a whole number")
-        return int(plain) if plain.lstrip("+-").isdigit() and len(plain) < 19 else int(value) if kind == "integer" else value
+        return int(value) if kind == "integer" else value
 
     return number
 
