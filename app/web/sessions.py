@@ -12,8 +12,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
 from datetime import timedelta
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from engine.clock import Clock
@@ -70,7 +70,8 @@ class Sessions:
         if opened is None or opened[0] in self._used:
             return None
         nonce, issued = opened
-        if not self._started.timestamp() - EARLY.total_seconds() <= issued <= now + EARLY.total_seconds():
+        # Tokens count whole seconds, so one that is made right after the start may carry the second the start fell into.
+        if not int(self._started.timestamp()) <= issued <= now + EARLY.total_seconds():
             return None
         if now - issued > LINK_LIFE.total_seconds():
             return None
@@ -82,18 +83,15 @@ class Sessions:
         """Return the id of the session that a `Cookie` header names, None when there is none or it is over."""
         if not cookie or self.cookie_name not in cookie:
             return None
-        try:
-            morsel = SimpleCookie(cookie).get(self.cookie_name)
-        except CookieError:
-            return None
-        opened = _open(self._key, "session", morsel.value) if morsel else None
-        if opened is None:
-            return None
-        session, issued = opened
-        age = self._clock.now().timestamp() - issued
-        if session in self._ended or not -EARLY.total_seconds() <= age <= SESSION_LIFE.total_seconds():
-            return None
-        return session
+        for value in _values(cookie, self.cookie_name):
+            opened = _open(self._key, "session", value)
+            if opened is None:
+                continue
+            session, issued = opened
+            age = self._clock.now().timestamp() - issued
+            if session not in self._ended and -EARLY.total_seconds() <= age <= SESSION_LIFE.total_seconds():
+                return session
+        return None
 
     def end(self, session: str) -> None:
         """End a session: its pages and sockets do nothing from now on, until this Treadle is started anew."""
@@ -104,6 +102,14 @@ class Sessions:
         life = int(SESSION_LIFE.total_seconds())
         secure = "; Secure" if is_secure else ""
         return f"{self.cookie_name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _values(cookie: str, name: str) -> Iterator[str]:
+    """Yield what a `Cookie` header says under a name; the cookies of others may be as malformed as they like."""
+    for part in cookie.split(";"):
+        found, is_pair, value = part.partition("=")
+        if is_pair and found.strip() == name:
+            yield value.strip()
 
 
 def _sign(key: bytes, purpose: str, clock: Clock) -> str:
