@@ -260,8 +260,18 @@ def input_port(port: str, *, alone: bool) -> str:
     return "Input" if alone else f"Input · {port}"
 
 
-def skipped_hint() -> str:
-    return "The step was skipped: nothing arrived at it in this run."
+SKIPPED_HINT = "The step was skipped: nothing arrived at it in this run."
+PORTS = "Ports"
+
+
+def where(item: int | None, field: object) -> str:
+    """Return where in a step something happened: `At item 12 · in the field “where”`."""
+    parts = []
+    if item is not None:
+        parts.append(f"at item {item + 1:,}")
+    if isinstance(field, str) and field:
+        parts.append(f"in the field “{field}”")
+    return sentence(" · ".join(parts))
 
 
 def copied(text: str) -> str:

@@ -86,7 +86,9 @@ async def test_a_failed_run_tells_its_sentence_where_and_what_to_do(stage):
     assert sentence.startswith("A year older: ")
     assert "null" in sentence
     assert rest, "a hint follows"
-    assert stage.texts("step-error")
+    assert "At item 2 · in the field “fields”" in stage.texts("step-error")
+    (table,) = stage.marked("table")
+    assert (["Ada", "Cy"], 1) == ([row[0][0] for row in table._props["rows"]], table._props["chosen"]), "what it choked on"
     await stage.user.should_see(marker="retry")
     await stage.user.should_see(marker="bar-older")
 

@@ -131,7 +131,12 @@ class Pill(Element):
 
 
 def banner(
-    message: str, hint: str | None = None, *, kind: Literal["bad", "warn", "info"] = "bad", icon_name: str = "error"
+    message: str,
+    hint: str | None = None,
+    *,
+    kind: Literal["bad", "warn", "info"] = "bad",
+    icon_name: str = "error",
+    detail: str = "",
 ) -> Element:
     """Return a box that says what is wrong and what to do next."""
     made = box("tr-banner")
@@ -143,6 +148,8 @@ def banner(
             text(words.sentence(message), "tr-banner__text", tag="div")
             if hint:
                 text(words.sentence(hint), "tr-banner__hint", tag="div")
+            if detail:
+                text(detail, "tr-banner__detail", tag="div")
     return made
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from engine.service.views import DataPage
 
 PAGE = 50
-READ_MORE = 200
 
 Read = Callable[[int, int], Awaitable["DataPage"]]
 """`(offset, limit)` → the items there and how many there are in all."""
@@ -28,6 +27,8 @@ class Source:
     read: Read
     nothing: str = words.NO_ITEMS
     nothing_hint: str = ""
+    marked: int | None = None
+    """The item to lead to and to mark, counted from 0."""
 
 
 class PortData:
@@ -58,8 +59,14 @@ class PortData:
 
     async def show(self, source: Source | None) -> None:
         """Show the first page of a source; None clears."""
-        self._source, self._offset, self._total = source, 0, 0
+        marked = source.marked if source else None
+        self._source, self._total = source, 0
+        self._offset = 0 if marked is None else marked // self._limit * self._limit
         await self._load()
+
+    @property
+    def _limit(self) -> int:
+        return PAGE if self._how == "table" else MAX_LINES
 
     async def _load(self) -> None:
         self._asked += 1
@@ -68,7 +75,7 @@ class PortData:
             self._body.clear()
             self._paint_bar()
             return
-        limit = PAGE if self._how == "table" else min(READ_MORE, MAX_LINES)
+        limit = self._limit
         try:
             page = await self._source.read(self._offset, limit)
         except Exception as error:
@@ -86,13 +93,15 @@ class PortData:
             elif not table_of(page.items)[0]:
                 JsonView().show(page.items)  # items without fields: a table would be empty
             else:
-                DataTable(on_choose=self._on_choose, on_pick=self._on_pick).mark("table").show(page.items, self._offset)
+                DataTable(on_choose=self._on_choose, on_pick=self._on_pick).mark("table").show(
+                    page.items, self._offset, -1 if self._source.marked is None else self._source.marked
+                )
         self._paint_bar()
 
     def _paint_bar(self) -> None:
         if self._bar is None:
             return
-        limit = PAGE if self._how == "table" else min(READ_MORE, MAX_LINES)
+        limit = self._limit
         last = min(self._offset + limit, self._total)
         many = self._total > limit
         self._count.text = words.items_shown(self._offset + 1, last, self._total) if many else words.plural(self._total, "item")
@@ -103,7 +112,7 @@ class PortData:
         self._next.set_enabled(last < self._total)
 
     async def _turn(self, by: int) -> None:
-        limit = PAGE if self._how == "table" else min(READ_MORE, MAX_LINES)
+        limit = self._limit
         self._offset = max(0, min(self._offset + by * limit, max(0, self._total - 1) // limit * limit))
         await self._load()
 

@@ -10,15 +10,14 @@ from nicegui import ui
 from engine.errors import NotFound
 from engine.events.types import Event, RunFinished, RunStarted, StepFinished, StepRetrying, StepStarted
 from engine.model.run import FINAL, Run, RunStatus, Step
-from engine.model.workflow import ERROR_PORT, Document
+from engine.model.workflow import Document
 
 from .. import moments, words
-from ..components.parts import Pill, Tabs, banner, box, button, empty, row, text
-from ..components.port_data import PortData, Source
+from ..components.parts import Pill, banner, box, button, empty, row, text
+from ..components.step_data import StepData, failed_item
 from ..components.timeline import Timeline
 from ..editor.board import in_background, statuses
 from ..editor.canvas import Canvas
-from ..editor.data_panel import log_line
 from ..editor.desk import Live as Moment
 from ..editor.desk import live_of
 from ..editor.views import look
@@ -79,16 +78,7 @@ class RunPage:
                     text(words.STEPS, "tr-run__title", tag="h2")
                     self._timeline = Timeline(self._choose_from_timeline)
                 with box("tr-run__data"):
-                    with box("tr-panel__head"):
-                        self._step_title = text("", "tr-strong tr-clip")
-                        self._tabs = Tabs({}, "out:out", lambda _: self._show_port())
-                        box("tr-grow")
-                        self._bar = row()
-                    self._notice = box("tr-panel__notice")
-                    self._log = box("tr-panel__log")
-                    self._data = PortData()
-            with self._bar:
-                self._data.build_bar()
+                    self._data = StepData(studio.runs, nothing=_say_nothing, lead=self._build_title)
 
     async def load(self) -> None:
         """Read the steps and show everything."""
@@ -148,7 +138,8 @@ class RunPage:
         where = error.get("where") or {}
         node = where.get("node")
         message = str(error.get("message", ""))
-        made = banner(words.at_step(self._label(node), message) if node else message, error.get("hint")).mark("run-error")
+        sentence = words.at_step(self._label(node), message) if node else message
+        made = banner(sentence, error.get("hint"), detail=words.where(failed_item(error), where.get("field"))).mark("run-error")
         if node:
             with made:
                 button(words.SHOW_STEP, lambda: self._choose_from_timeline(node), small=True)
@@ -182,59 +173,12 @@ class RunPage:
         node_id = self._chosen
         self._timeline.choose(node_id)
         node = self._document.nodes.get(node_id) if node_id else None  # type: ignore[call-overload]
-        step = self._steps.get(node_id or "")
         self._step_title.text = node.label if node else ""
-        tabs: dict[str, str] = {}
-        counts: dict[str, str] = {}
-        if node is not None and step is not None:
-            spec = self._studio.catalog.find(node.use)
-            outs = list(step.ports) or ["out"]
-            for port in outs:
-                tabs[f"out:{port}"] = words.output_port(port, alone=len(outs) == 1)
-                counts[f"out:{port}"] = f"{step.ports[port].count:,}" if port in step.ports else ""
-            ins = [port.name for port in spec.ports_in] if spec else ["in"]
-            for port in ins:
-                tabs[f"in:{port}"] = words.input_port(port, alone=len(ins) == 1)
-            if len(ins) == 1 and step.items_in:
-                counts[f"in:{ins[0]}"] = f"{step.items_in:,}"
-            if step.log:
-                tabs["log"] = words.LOG
-        self._tabs.offer(tabs, counts)
-        await self._show_port()
+        spec = self._studio.catalog.find(node.use) if node else None
+        await self._data.show(self._run.id, node, spec, self._steps.get(node_id or ""))
 
-    async def _show_port(self) -> None:
-        step = self._steps.get(self._chosen or "")
-        self._notice.clear()
-        self._log.clear()
-        self._log.set_visibility(False)
-        self._bar.set_visibility(False)
-        if step is None:
-            await self._data.show(None)
-            with self._notice:
-                empty("touch_app", words.CHOOSE_A_STEP, words.CHOOSE_A_STEP_TEXT, small=True)
-            return
-        with self._notice:
-            if step.error:
-                banner(str(step.error.get("message", "")), step.error.get("hint")).mark("step-error")
-        if self._tabs.value == "log":
-            self._log.set_visibility(True)
-            await self._data.show(None)
-            with self._log:
-                for line in step.log:
-                    log_line(line)
-            return
-        way, _, port = self._tabs.value.partition(":")
-        if step.status == "failed" and way == "out" and not step.ports:
-            await self._data.show(None)
-            return
-        self._bar.set_visibility(True)
-        page = self._studio.runs.output if way == "out" else self._studio.runs.input_page
-        run_id, node_id = self._run.id, step.node
-        nothing = words.NO_FAILED_ITEMS if port == ERROR_PORT else words.NOTHING_LEFT if way == "out" else words.NOTHING_ARRIVED
-        hint = words.skipped_hint() if step.status == "skipped" else ""
-        await self._data.show(
-            Source(lambda offset, limit: page(run_id, node_id, port, offset=offset, limit=limit), nothing, hint)
-        )
+    def _build_title(self) -> None:
+        self._step_title = text("", "tr-strong tr-clip")
 
     @guarded
     async def _cancel(self) -> None:
@@ -245,6 +189,10 @@ class RunPage:
     async def _retry(self) -> None:
         again = await self._studio.runs.retry(self._run.id)
         ui.navigate.to(f"/runs/{again.id}")
+
+
+def _say_nothing() -> None:
+    empty("touch_app", words.CHOOSE_A_STEP, words.CHOOSE_A_STEP_TEXT, small=True)
 
 
 def _fact(label: str, value: str) -> None:
