@@ -66,7 +66,7 @@ class Hooks:
         self, webhooks: Webhooks, worker: Worker, files: Files, finished: FinishedRun, *, limit: int, wait: float
     ) -> None:
         self._webhooks, self._worker, self._files, self._finished = webhooks, worker, files, finished
-        self._limit, self._wait = limit, wait
+        self._limit, self._wait, self._patience = limit, wait, timedelta(seconds=wait)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -139,8 +139,7 @@ class Hooks:
 
     async def _answer_by_step(self, run_id: RunId, send: Send) -> None:
         try:
-            async with asyncio.timeout(self._wait):
-                response = await self._worker.response(run_id)
+            response = await self._worker.response(run_id, self._patience)
         except TimeoutError:
             await self._too_late(run_id, send)
             return
@@ -164,7 +163,7 @@ class Hooks:
         await send_json(send, 200, finished["outputs"], (SANDBOX,))
 
     async def _over(self, run_id: RunId, send: Send) -> Run | None:
-        run = await self._worker.wait(run_id, timedelta(seconds=self._wait))
+        run = await self._worker.wait(run_id, self._patience)
         if run.status.is_final:
             return run
         await self._too_late(run_id, send)

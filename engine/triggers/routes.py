@@ -32,10 +32,18 @@ class OtherMethods:
 
 
 @dataclass(slots=True)
+class _Leaf:
+    """What a path leads to for one method: the trigger, and the names of its parameters in order."""
+
+    trigger: TriggerState
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
 class _Branch:
     literal: dict[str, _Branch] = field(default_factory=dict)
     parameter: _Branch | None = None
-    leaves: dict[str, TriggerState] = field(default_factory=dict)
+    leaves: dict[str, _Leaf] = field(default_factory=dict)
 
 
 class RouteTable:
@@ -47,51 +55,51 @@ class RouteTable:
 
     def __init__(self, triggers: Iterable[TriggerState] = ()) -> None:
         self._root = _Branch()
-        self._direct: dict[tuple[str, str], TriggerState] = {}
         self.count = 0
         for trigger in triggers:
             if trigger.path is not None:
                 self._add(trigger, split_path(trigger.path))
 
     def _add(self, trigger: TriggerState, segments: Sequence[str]) -> None:
-        branch, is_literal = self._root, True
+        branch, names = self._root, list[str]()
         for segment in segments:
             if segment.startswith("{"):
-                is_literal = False
+                names.append(segment[1:-1])
                 branch.parameter = branch.parameter or _Branch()
                 branch = branch.parameter
             else:
                 branch = branch.literal.setdefault(segment, _Branch())
+        leaf = _Leaf(trigger, tuple(names))
         for method in trigger.methods or DEFAULT_METHODS:
-            branch.leaves.setdefault(method, trigger)
-            if is_literal:
-                self._direct.setdefault((method, "/".join(segments)), trigger)
+            branch.leaves.setdefault(method, leaf)
         self.count += 1
 
     def find(self, method: str, path: str) -> Match | OtherMethods | None:
         """Return the trigger for a decoded path (without the `/hooks/` before it), which methods it has, or None."""
-        if trigger := self._direct.get((method, path)):
-            return Match(trigger, {})
-        segments = path.strip("/").split("/")
-        best: OtherMethods | None = None
-        for branch, values in _walk(self._root, segments, ()):
-            if trigger := branch.leaves.get(method):
-                names = [part[1:-1] for part in split_path(trigger.path or "") if part.startswith("{")]
-                return Match(trigger, dict(zip(names, values, strict=True)))
-            if branch.leaves:
-                allowed = {*(best.allowed if best else ()), *branch.leaves}
-                best = OtherMethods(tuple(name for name in KNOWN_METHODS if name in allowed))
-        return best
+        segments, values, others = path.strip("/").split("/"), list[str](), set[str]()
+        leaf = _search(self._root, segments, 0, method, values, others)
+        if leaf is not None:
+            return Match(leaf.trigger, dict(zip(leaf.names, values, strict=True)))
+        return OtherMethods(tuple(name for name in KNOWN_METHODS if name in others)) if others else None
 
 
-def _walk(branch: _Branch, segments: Sequence[str], values: tuple[str, ...]) -> Iterable[tuple[_Branch, tuple[str, ...]]]:
-    if not segments:
-        yield branch, values
-        return
-    if literal := branch.literal.get(segments[0]):
-        yield from _walk(literal, segments[1:], values)
-    if branch.parameter is not None and segments[0]:
-        yield from _walk(branch.parameter, segments[1:], (*values, segments[0]))
+def _search(branch: _Branch, segments: list[str], at: int, method: str, values: list[str], others: set[str]) -> _Leaf | None:
+    """Return the leaf for the segments from `at` on; `values` then holds the parameters, else `others` the methods seen."""
+    if at == len(segments):
+        if leaf := branch.leaves.get(method):
+            return leaf
+        others.update(branch.leaves)
+        return None
+    segment = segments[at]
+    literal = branch.literal.get(segment)
+    if literal is not None and (leaf := _search(literal, segments, at + 1, method, values, others)):
+        return leaf
+    if branch.parameter is not None and segment:
+        values.append(segment)
+        if leaf := _search(branch.parameter, segments, at + 1, method, values, others):
+            return leaf
+        values.pop()
+    return None
 
 
 def split_path(path: str) -> tuple[str, ...]:
