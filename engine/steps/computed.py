@@ -65,6 +65,8 @@ class BoundExpression:
 
         `positions` are the indexes to say `index` with where the items are a selection from a batch.
         """
+        if self.source == "index":
+            return list(range(len(items)) if positions is None else positions)
         if self._at is None and (positions is None or "index" not in self._compiled.names):
             if field := self._compiled.item_field:
                 return [item.get(field) for item in items]
