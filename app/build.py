@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from connectors._runtime.http import HttpClient
 from engine.access import Actor
 from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
+from engine.maintenance.pruner import Pruner
 from engine.run.folders import Folders, OneFolder
 from engine.run.worker import Worker
 from engine.service import Parts, Studio
@@ -52,6 +54,7 @@ class Treadle:
         store.emit_to(bus.publish)
         self.worker = Worker(store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots)
         self.triggers = Triggers(store, self.worker, catalog, clock)
+        self.pruner = Pruner(store, clock, keep=timedelta(days=settings.keep_days))
         self._lifecycle = Lifecycle()
         self._parts = Parts(
             store=store,
@@ -79,7 +82,7 @@ class Treadle:
         if engine:
             services += [_Closing(self.http), self.worker]
         if triggers:
-            services += [self.triggers]
+            services += [self.triggers, self.pruner]
         await self._lifecycle.start(services)
 
     async def stop(self) -> None:

@@ -24,6 +24,7 @@ class Settings:
     `data` is the folder that holds everything; `database` an address such as `postgresql://…`, empty for the SQLite file in
     `data`. `synchronous` is SQLite's (`FULL` survives a power cut, `NORMAL` a crash of the program). `slots` is how many runs
     work at the same time; `max_body_mb` bounds what a webhook accepts; `webhook_wait_s` how long its caller waits.
+    Runs that ended more than `keep_days` ago are removed.
     """
 
     data: Path
@@ -34,6 +35,7 @@ class Settings:
     slots: int = 1000
     max_body_mb: int = 32
     webhook_wait_s: int = 30
+    keep_days: int = 90
     log_level: str = "WARNING"
 
     @property
@@ -104,6 +106,8 @@ def _check(settings: Settings) -> list[str]:
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append(f"“log_level” is DEBUG, INFO, WARNING or ERROR, not {settings.log_level!r}")
     problems += [
-        f"“{name}” has to be at least 1" for name in ("slots", "max_body_mb", "webhook_wait_s") if getattr(settings, name) < 1
+        f"“{name}” has to be at least 1"
+        for name in ("slots", "max_body_mb", "webhook_wait_s", "keep_days")
+        if getattr(settings, name) < 1
     ]
     return problems

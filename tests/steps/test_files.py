@@ -91,12 +91,23 @@ def test_write_takes_texts_files_and_data(bench):
     A file goes in by its bytes, a text in its encoding, anything else as JSON; folders are made.
     """
     file = bench.keep(b"\x00\x01", "x.bin")
-    assert {"path": "o/x.bin", "name": "x.bin", "size": 2} == bench.each("file.write", {"path": "o/x.bin"}, {"file": file})
+    written = bench.each("file.write", {"path": "o/x.bin"}, {"file": file})
+    assert {"path": "o/x.bin", "name": "x.bin", "size": 2, "file": file} == written
     bench.each("file.write", {"path": "t.txt", "content": "{{ item.t }}", "encoding": "cp1252"}, {"t": "café"})
     bench.each("file.write", {"path": "d.json"}, {"a": [1]})
     assert [b"\x00\x01", b"caf\xe9", b'{"a":[1]}'] == [
         (bench.folder / name).read_bytes() for name in ("o/x.bin", "t.txt", "d.json")
     ]
+
+
+def test_what_was_written_is_handed_on(bench):
+    """
+    The item has a handle to the very bytes, under the name they were written by; an addition to a file has none.
+    """
+    told = bench.each("file.write", {"path": "out/report.csv", "content": "a,b"})
+    assert ("report.csv", "text/csv", 3) == (told["file"].name, told["file"].media_type, told["file"].size)
+    assert b"a,b" == bench.bytes_of(told["file"])
+    assert "file" not in bench.each("file.write", {"path": "out/report.csv", "content": "c", "mode": "append"})
 
 
 def test_modes_of_writing(bench):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import mimetypes
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
@@ -77,20 +78,26 @@ async def write(
     ] = True,
 ) -> Item:
     """
-    Writes one file per item into the workflow's folder and tells where.
+    Writes one file per item into the workflow's folder and tells where; what was written hangs on the item as `file`.
 
-    A file is put in place when it is complete: nobody ever finds half of one, whatever happens meanwhile.
+    A file is put in place when it is complete: nobody ever finds half of one, whatever happens meanwhile. What was added to
+    the end of a file is not handed on.
     """
     source: IO[bytes]
+    name = PurePath(path).name
     if isinstance(content, File):
+        written: File | None = replace(content, name=name, media_type=media_type_of(name))
         source = ctx.files.open(content)
     elif content is None:
         raise BadInput("content", "There is nothing to write.", hint="Point “Content” at a field with a text or a file.")
     else:
-        source = io.BytesIO(encode(content if isinstance(content, str) else to_json(content), encoding))
+        data = encode(content if isinstance(content, str) else to_json(content), encoding)
+        written = None if mode == "append" else await ctx.files.keep(data, name=name, media_type=media_type_of(name))
+        source = io.BytesIO(data)
     with source:
         size = await asyncio.to_thread(write_inside, ctx.folder, path, source, mode, make_folders=make_folders)
-    return {"path": path, "name": PurePath(path).name, "size": size}
+    told: Item = {"path": path, "name": name, "size": size}
+    return told if written is None or mode == "append" else {**told, "file": written}
 
 
 @step(
