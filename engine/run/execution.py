@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
 from engine.model.items import Batch, Outputs
-from engine.model.run import Fact, FactKind, Run
+from engine.model.run import FactKind, Run
 from engine.steps.computed import OVER_ALL, ScopeAt
 from engine.steps.contract import Context, Response
 
@@ -23,6 +23,7 @@ from .payloads import Reference, encode_outputs
 from .planner import Plan, PlanNode
 from .progress import Progress
 from .scope import NodesScope, run_scope
+from .slots import make_fact
 
 Written = tuple[bytes, Outputs]
 """Outputs written down, and as they will be read again."""
@@ -171,23 +172,15 @@ class Execution:
         attempt: int = 1,
         summary: Mapping[str, Any] | None = None,
         payload: bytes | None = None,
-        at: datetime | None = None,
     ) -> None:
         """Write one line of the journal; it reaches the disk in its own time."""
         if self.env.journal is None:
             return
-        fact = Fact(
-            run_id=self.run.id,
-            seq=self._seq,
-            kind=kind,
-            node=planned.id,
-            at=at or self.env.clock.now(),
-            attempt=attempt,
-            summary=summary or {},
-            payload=payload,
-        )
-        self._seq += 1
-        self.env.journal.append(fact, epoch=self.run.epoch)
+        seq, run = self._seq, self.run
+        self._seq = seq + 1
+        at = self.env.clock.now()
+        fact = make_fact(run.id, seq, kind, planned.id, at, attempt, summary or {}, payload)
+        self.env.journal.append(fact, epoch=run.epoch)
 
     async def reach_disk(self) -> None:
         """Return when everything written so far is on disk: the barrier before anything outside can see of it."""

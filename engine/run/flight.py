@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from .env import RunEnv
 from .executor import execute
 from .planner import Plan
 from .resume import Ending, Restored
+from .slots import altered
 from .takeover import Decision, decided, take_over
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
 def ended(run: Run, ending: Ending, env: RunEnv) -> Run:
     """Return the run as it stands at its end."""
     over = None if ending.status in PARKED else env.clock.now()
-    return replace(run, status=ending.status, error=ending.error, finished_at=over)
+    return altered(run, status=ending.status, error=ending.error, finished_at=over)
 
 
 def queued_event(run: Run, now: datetime) -> RunQueued:
@@ -150,7 +151,7 @@ async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
         if flight.run.cancel_requested:
             return Ending(status=RunStatus.CANCELLED)
     elif flight.run.status is RunStatus.QUEUED:
-        flight.run = replace(flight.run, status=RunStatus.RUNNING, started_at=env.clock.now())
+        flight.run = altered(flight.run, status=RunStatus.RUNNING, started_at=env.clock.now())
         store.journal.start(flight.run)
     if env.bus is not None and env.bus.is_heard:
         env.bus.publish((RunStarted(at=env.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id),))
@@ -180,7 +181,7 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:
         return None
     flight.run, flight.items, facts = taken.run, taken.items, taken.facts
     if flight.run.start_node is None:
-        flight.run = replace(flight.run, start_node=flight.plan.choose_start())
+        flight.run = altered(flight.run, start_node=flight.plan.choose_start())
     if flight.decision is not None:
         fact = decided(taken, flight.decision, flight.asked, now=now)
         store.journal.append(fact, epoch=flight.run.epoch)

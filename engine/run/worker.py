@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -34,6 +33,7 @@ from .payloads import decode_batch, encode_batch
 from .planner import Plan, PlanCache
 from .queue import RunQueue
 from .resume import Ending, Restored
+from .slots import altered
 from .takeover import Decision, facts_for_retry, find_open, run_for_retry
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ class Worker:
         kept = document if keeps else None
         may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
         status, at = (RunStatus.RUNNING, self.clock.now()) if may_start else (RunStatus.QUEUED, None)
-        flight.run = replace(run, start_node=start, status=status, started_at=at)
+        flight.run = altered(run, start_node=start, status=status, started_at=at)
         self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
         if known:
             flight.restored = Restored(known)
