@@ -100,9 +100,14 @@ def key_of(value: Any) -> Hashable:
     return orjson.dumps(_even(value), default=_describe, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
-def keys_of(values: list[Any]) -> list[Any]:
-    """Return `key_of` for each value, at no cost where they are texts and numbers already."""
-    if {str, int, float, type(None)}.issuperset(map(type, values)):
+def keys_of(values: list[Any], *, is_alone: bool = False) -> list[Any]:
+    """
+    Return `key_of` for each value, at no cost where they are texts and numbers already.
+
+    `is_alone` says that they are compared among themselves only, so that true and false need no mark beside texts.
+    """
+    kinds = set(map(type, values))
+    if kinds <= {str, int, float, type(None)} or (is_alone and kinds <= {str, bool, type(None)}):
         return values
     return [key_of(value) for value in values]
 

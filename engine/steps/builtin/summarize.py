@@ -47,7 +47,7 @@ def summarize(
     if not columns:
         groups = [array("i", range(len(items)))]
     else:
-        keyed = [keys_of(column) for column in columns]
+        keyed = [keys_of(column, is_alone=True) for column in columns]
         groups = list(group(keyed[0] if len(keyed) == 1 else zip(*keyed, strict=True)).values())
     made: list[Item] = []
     for indexes in groups:
