@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from app.api import catalog, runs, workflows
-from app.api.door import NotSignedIn
+from app.api.door import NotSignedIn, bounded
 from app.api.errors import dump, problem, problem_of, status_of
 from engine.errors import TreadleError
 from engine.service import Studio
@@ -45,6 +45,7 @@ def build_api(studio: Studio, *, version: str = "1") -> FastAPI:
     api.state.studio = studio
     for router in (workflows.router, runs.router, catalog.router):
         api.include_router(router)
+    api.add_middleware(bounded)
     api.add_exception_handler(TreadleError, _on_treadle_error)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http)

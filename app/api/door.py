@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
 
 from app.api.errors import MESSAGES, dump
 from app.api.models import ProblemAnswer
@@ -17,6 +18,8 @@ from engine.service import Studio
 MOST_BYTES = 10 * 1024 * 1024
 """The limit of a document, which is the largest thing the API takes in."""
 
+MOST_INPUT = 32 * 1024 * 1024
+"""The limit of any body: the input of a run may be as large as a webhook's, and JSON is read as a whole."""
 
 NO_NUL = "^[^\\x00]+$"
 """What names in an address look like: anything but a zero byte, which no database takes."""
@@ -50,6 +53,25 @@ async def studio_of(request: Request, credentials: Annotated[HTTPAuthorizationCr
 Caller = Annotated[Studio, Depends(studio_of)]
 
 
+def bounded(app: Any) -> Any:
+    """Return the ASGI application with an end to every body: 413 as soon as more than `MOST_INPUT` bytes have come."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        size = 0
+
+        async def receive_bounded() -> Any:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MOST_INPUT:
+                raise HTTPException(413)
+            return message
+
+        await app(scope, receive_bounded, send)
+
+    return serve
+
+
 async def read_document(request: Request) -> bytes:
     """Return the document in the body; raises `TooLarge` or `BadRequest` for none at all."""
     parts: list[bytes] = []
@@ -76,7 +98,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _with_usual(statuses: Iterable[int]) -> list[int]:
-    return sorted({400, 401, 403, 422, 500, 503, *statuses})
+    return sorted({400, 401, 403, 413, 422, 500, 503, *statuses})
 
 
 def _text(status: int) -> str:

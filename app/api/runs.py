@@ -12,11 +12,13 @@ from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
 from app.api.forms import run_form, step_form
 from app.api.models import DataPage, FinishedRun, RunPage, RunRow, Status, StepList
+from engine.access import may
 from engine.errors import BadRequest
 from engine.ids import RunId
 from engine.model.run import RunStatus
 from engine.protocols import RunFilter
 from engine.run.payloads import show
+from engine.service.views import finished_form
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -96,8 +98,8 @@ async def read_input(
 @router.post("/{run_id}/cancel", summary="End a run", responses={200: {"model": FinishedRun}, **problems(404, 409)})
 async def cancel_run(studio: Caller, run_id: RunRef) -> Response:
     """A step at work is told to stop. A run that is over already is a conflict."""
-    await studio.runs.cancel(run_id)
-    return answer(await studio.runs.finished(run_id))
+    run = await studio.runs.cancel(run_id)
+    return answer(await studio.runs.finished(run_id) if may(studio.actor, "read") else finished_form(run, {}))
 
 
 @router.post("/{run_id}/retry", summary="Run again", status_code=202, responses={202: {"model": RunRow}, **problems(404, 409)})

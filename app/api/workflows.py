@@ -21,6 +21,7 @@ from app.api.models import (
     WorkflowHead,
     WorkflowList,
 )
+from engine.access import require
 from engine.errors import BadRequest, Conflict
 from engine.model.workflow import Workflow
 
@@ -148,6 +149,8 @@ async def start_run(
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Wait up to that many seconds for its end.")] = 0,
 ) -> Response:
     """202 with the run as it stands. With `wait`, 200 with the finished run, or 202 when it takes longer or is parked."""
+    if wait:
+        require(studio.actor, "read", "wait for a run and read it")  # before it starts: who is refused tries again
     given: Any = body or StartRun.model_construct(input=None, from_node=None, test=False)
     run = await studio.runs.start(ref, given.input, from_node=given.from_node, is_test=given.test)
     location = f"{request.scope['root_path']}/runs/{run.id}"
