@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self, cast
+from typing import Any, Final, Self, cast
 
 import httpcore
 import httpx
-import orjson
 
 from connectors._runtime.answers import Answer, error_for, host_of, is_textual, shown_url
 from connectors._runtime.guard import DESKTOP, GuardedBackend, NetworkPolicy
+from connectors._runtime.outgoing import CHUNK, address_of, body_of, headers_of
 from engine.errors import BadInput, Refused, StepError, TimedOut, TooLarge, Unavailable
 from engine.steps.contract import File, Files
 
@@ -31,7 +31,6 @@ MEGABYTE: Final = 1_000_000
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CARRIED: Final = frozenset({"accept", "accept-language", "user-agent", "content-type", "content-length"})
 """The headers that follow a redirect to another host; all others may hold a secret."""
-CHUNK: Final = 256 * 1024
 CONNECT_SECONDS: Final = 10.0
 
 
@@ -111,14 +110,14 @@ class HttpClient:
         """
         method = method.upper()
         wait = timeout or self._limits.timeout
-        target = _url(url, query)
-        sent_headers = _headers(headers)
+        target = address_of(url, query)
+        sent_headers = headers_of(headers)
         if idempotency_key and method not in SAFE and "idempotency-key" not in sent_headers:
             sent_headers["idempotency-key"] = idempotency_key
         while True:
             try:
                 with ExitStack() as opened:
-                    body = _body(opened, sent_headers, json, content, form, multipart, file, files)
+                    body = body_of(opened, sent_headers, json, content, form, multipart, file, files)
                     async with asyncio.timeout(wait.total_seconds()):
                         answer = await self._exchange(method, target, sent_headers, body, files, max_bytes, redirects, as_file)
             except TimeoutError:
@@ -223,76 +222,6 @@ class _GuardedTransport(httpx.AsyncHTTPTransport):
         )
 
 
-def _url(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
-    try:
-        target = httpx.URL(url.strip())
-    except (httpx.InvalidURL, ValueError) as error:
-        raise BadInput("url", f"“{url[:200]}” is no address: {error}.") from None
-    if target.scheme not in ("http", "https") or not target.host or "%" in target.host:
-        raise BadInput("url", f"“{url[:200]}” is no web address.", hint="It begins with https:// or http://.")
-    pairs = [(name, _word(one)) for name, value in (query or {}).items() if value is not None for one in _listed(value)]
-    if not pairs:
-        return target
-    known = {name for name, _ in pairs}
-    kept = [(name, value) for name, value in target.params.multi_items() if name not in known]
-    return target.copy_with(params=httpx.QueryParams([*kept, *pairs]))
-
-
-def _headers(headers: Mapping[str, Any] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in (headers or {}).items():
-        if value is None:
-            continue
-        text = _word(value)
-        if not name or not name.isascii() or any(letter in name for letter in " :\r\n\t") or "\r" in text or "\n" in text:
-            raise BadInput("headers", f"“{name[:60]}” cannot be sent as a header.", hint="One line, no control characters.")
-        found[str(name).lower()] = text
-    return found
-
-
-def _body(
-    opened: ExitStack,
-    headers: dict[str, str],
-    json: Any,
-    content: str | bytes | None,
-    form: Mapping[str, Any] | None,
-    multipart: Mapping[str, Any] | None,
-    file: File | None,
-    files: Files | None,
-) -> dict[str, Any]:
-    """Return the body as options of the library; what had to be opened for it is closed with `opened`."""
-    if file is not None:
-        headers.setdefault("content-type", file.media_type)
-        headers["content-length"] = str(file.size)
-        return {"content": _stream(opened.enter_context(_kept(files).open(file)))}
-    if multipart is not None:
-        plain = {
-            name: [_word(one) for one in _listed(value)] for name, value in multipart.items() if not isinstance(value, File)
-        }
-        kept = {
-            name: (value.name, opened.enter_context(_kept(files).open(value)), value.media_type)
-            for name, value in multipart.items()
-            if isinstance(value, File)
-        }
-        return {"data": plain, "files": kept}
-    if form is not None:
-        return {"data": {name: [_word(one) for one in _listed(value)] for name, value in form.items() if value is not None}}
-    if json is not None:
-        return {"json": json}
-    return {"content": content} if content is not None else {}
-
-
-def _kept(files: Files | None) -> Files:
-    if files is None:
-        raise BadInput("body", "There is no place files could come from here.")
-    return files
-
-
-async def _stream(source: IO[bytes]) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.to_thread(source.read, CHUNK):
-        yield chunk
-
-
 async def _spool(
     held: bytes, chunks: AsyncIterator[bytes], files: Files, url: str, headers: Mapping[str, str], media_type: str, most: int
 ) -> File:
@@ -361,15 +290,3 @@ def _translated(error: httpx.HTTPError, target: httpx.URL) -> StepError:
 
 def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).rstrip(".")
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return (
-        value if isinstance(value, str) else str(value) if not isinstance(value, dict | list) else orjson.dumps(value).decode()
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]

@@ -269,6 +269,14 @@ async def test_addresses_that_are_none(client, url):
     assert "url" == caught.value.field
 
 
+async def test_headers_are_plain_letters(server, client):
+    """
+    What a header cannot carry is told, not mangled.
+    """
+    with pytest.raises(BadInput, match="a header cannot carry"):
+        await client.request("GET", server.url("/a"), headers={"x-name": "Zoë"})
+
+
 @pytest.mark.parametrize("headers", [{"a": "x\r\nhost: evil"}, {"a b": "x"}, {"": "x"}, {"é": "x"}, {"a:": "x"}])
 async def test_headers_cannot_be_smuggled(server, client, headers):
     """
