@@ -37,7 +37,7 @@ def address_of(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
 
 
 def headers_of(headers: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the headers by their lower-case names; raises `BadInput` for one that would break the request or be read as two."""
+    """Return the headers by their lower-case names; raises `BadInput` for one that would break the request."""
     found: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if value is None:
