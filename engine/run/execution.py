@@ -120,12 +120,19 @@ class Execution:
         }
 
     def plain_fields(self, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Any]:
-        """Return the fields of a batch action; those without any expression cost next to nothing."""
+        """Return the fields of a batch action; those that nothing but the item can change are rendered once per plan."""
+        ready = planned.ready_fields
+        if ready is not None and ready[0] is self.env.clock:
+            return ready[1]
         assert planned.spec is not None
         if not planned.spec.fields:
             return {}
-        if not planned.fields.varies:
-            return planned.fields.render(self._base_scope())
+        if planned.has_ready_fields is None:
+            planned.has_ready_fields = planned.fields.is_of_item_alone
+        if planned.has_ready_fields:
+            fields = planned.fields.render(self._base_scope())
+            planned.ready_fields = (self.env.clock, fields)
+            return fields
         port_in = planned.first_in
         scope = self.batch_scope(planned, ports.get(port_in) or [], port_in)
         return planned.fields.render(scope, at=self.nodes_at(planned, ports))

@@ -21,6 +21,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, cast, overload
 
 import orjson
@@ -138,24 +139,33 @@ def _encode_simple(outputs: Outputs, known: Mapping[int, Reference] | None) -> b
     """Write down what most steps give, one port and item i from item i, without any detour; None for everything else."""
     ((name, output),) = outputs.items()
     items, origins = output.items, output.origins
-    if len(origins) > 1 or len(items) > CHUNK or not name.isidentifier():
-        return None
-    came_from = ""
-    for port_in, origin in origins.items():
-        if not isinstance(origin, Same) or not port_in.isidentifier():
+    port_in = None
+    if origins:
+        if len(origins) > 1:
             return None
-        came_from = f',"o":{{"{port_in}":"="}}'
+        ((port_in, origin),) = origins.items()
+        if origin is not SAME:
+            return None
+    if len(items) > CHUNK:
+        return None
+    begin, end = _simple_header(name, port_in)
     reference = known.get(id(items)) if known and items else None
     if reference is not None:
-        body, where = b"", f'"r":{orjson.dumps(reference).decode()}'
-    else:
-        try:
-            body = orjson.dumps(items, None, _OPTIONS)
-        except TypeError:
-            return None
-        where = f'"b":[{len(body)}]'
-    header = f'{{"p":[{{"n":"{name}","c":{len(items)},{where}{came_from}}}]}}'.encode()
+        header = f'{begin}{len(items)},"r":{orjson.dumps(reference).decode()}{end}'.encode()
+        return b"".join((MAGIC, len(header).to_bytes(4, "little"), header))
+    try:
+        body = orjson.dumps(items, None, _OPTIONS)
+    except TypeError:
+        return None
+    header = f'{begin}{len(items)},"b":[{len(body)}]{end}'.encode()
     return b"".join((MAGIC, len(header).to_bytes(4, "little"), header, body))
+
+
+@lru_cache(maxsize=1024)
+def _simple_header(name: str, port_in: str | None) -> tuple[str, str]:
+    """Return what stands before and behind the count and the place of the body."""
+    origins = "" if port_in is None else f',"o":{{{orjson.dumps(port_in).decode()}:"="}}'
+    return f'{{"p":[{{"n":{orjson.dumps(name).decode()},"c":', f"{origins}}}]}}"
 
 
 def encode_batch(items: Batch) -> bytes:

@@ -33,7 +33,8 @@ class PlanNode:
     to, once per edge; `single` is in-port, node and out-port of the only edge, where there is just one. `writes` says that the
     step changes something outside, `may_repeat` that doing so twice is harmless.
     `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so that its function
-    may be called on the spot.
+    may be called on the spot. `ready_fields` keeps the fields of a step whose expressions mention nothing but the item, with
+    the clock they were rendered for.
     """
 
     index: int
@@ -51,6 +52,8 @@ class PlanNode:
     is_plain: bool = False
     call: Callable[..., Any] | None = None
     _fields: FieldPlan | None = None
+    ready_fields: tuple[object, dict[str, Any]] | None = None
+    has_ready_fields: bool | None = None
 
     @property
     def fields(self) -> FieldPlan:

@@ -33,6 +33,7 @@ index `OVER_ALL` the value is computed over all items of the batch; `nodes.<id>.
 """
 
 PER_ITEM: Final = frozenset({"nodes"})
+OF_ITEM: Final = frozenset({"item", "index"})
 OVER_ALL: Final = -1
 EXPRESSION_TYPES: Final = frozenset({"expression", "expressions", "expression_list", "cases"})
 
@@ -51,6 +52,11 @@ class BoundExpression:
         except TreadleError as error:
             raise _named(error, field) from None
         self._at = at if at and self._compiled.names & PER_ITEM else None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the scope that the expression mentions."""
+        return self._compiled.names
 
     def value(self, item: Item | None = None, index: int = 0, **names: Any) -> Any:
         """Return the value for one item; `names` are laid over the scope."""
@@ -150,6 +156,18 @@ class FieldPlan:
     def varies(self) -> bool:
         """Whether a field has an expression in it, so that it can differ from item to item."""
         return bool(self._rendered or self._bound)
+
+    @property
+    def is_of_item_alone(self) -> bool:
+        """Whether nothing but `item` and `index` is mentioned, so that fields once rendered hold for every batch and run."""
+        if self._rendered:
+            return False
+        for field, value in self._bound:
+            found = bind_field(field, value, {})
+            for entry in found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]:
+                if isinstance(entry, BoundExpression) and not entry.names <= OF_ITEM:
+                    return False
+        return True
 
     def render(self, scope: Mapping[str, Any], *, at: ScopeAt | None = None) -> dict[str, Any]:
         """
