@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,9 @@ from engine.steps.catalog import Catalog
 RUNS_TO_SEARCH = 10
 """How many runs back a node's data is looked for."""
 
-KEPT = 8
+KEPT = 3 * RUNS_TO_SEARCH
+KEPT_BYTES = 64 * 1024 * 1024
+"""How much run data stays opened: more runs than one search looks at, as long as they are small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class Samples:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._kept: OrderedDict[tuple[RunId, WorkflowId], tuple[Document, Plan, Progress]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[RunId, WorkflowId], tuple[Document, Plan, Progress, int]] = OrderedDict()
 
     def find(self, work: UnitOfWork, workflow_id: WorkflowId, document: Document, node_id: NodeId) -> Sample:
         """
@@ -91,10 +95,11 @@ class Samples:
 
     def _open(self, work: UnitOfWork, run: Run, workflow_id: WorkflowId, document: Document) -> tuple[Plan, Progress]:
         key = (run.id, workflow_id)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == document:
-            self._kept.move_to_end(key)
-            return kept[1], kept[2]
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == document:
+                self._kept.move_to_end(key)
+                return kept[1], kept[2]
         plan = compile_plan(document, self._catalog)
         progress = Progress(plan, None)
         facts = [fact for fact in work.runs.facts(run.id, with_payload=True) if fact.kind is FactKind.STEP_SUCCEEDED]
@@ -103,10 +108,16 @@ class Samples:
             if node_id in plan.index:
                 progress.outputs[plan.index[node_id]] = stored
         if run.status.is_final:
-            self._kept[key] = (document, plan, progress)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._keep(key, (document, plan, progress, sum(len(fact.payload or b"") for fact in facts)))
         return plan, progress
+
+    def _keep(self, key: tuple[RunId, WorkflowId], opened: tuple[Document, Plan, Progress, int]) -> None:
+        with self._lock:  # readers are threads
+            self._kept.pop(key, None)
+            self._kept[key] = opened
+            size = sum(kept[3] for kept in self._kept.values())
+            while len(self._kept) > 1 and (size > KEPT_BYTES or len(self._kept) > KEPT):
+                size -= self._kept.popitem(last=False)[1][3]
 
 
 def stored_outputs(facts: list[Fact]) -> dict[NodeId, StoredOutputs]:
