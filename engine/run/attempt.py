@@ -13,15 +13,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.errors import BadInput, NotFound, TreadleError
-from engine.ids import NodeId
-from engine.model.items import Batch, Output, Outputs
+from engine.model.items import Batch, Outputs
 from engine.model.run import FactKind
 from engine.steps.contract import ItemFailures, StopRun
 
 from .calling import Calling, Calls, call_batch, call_each
 from .execution import Execution
 from .logs import NODE
-from .outcomes import Again, Done, Ended, Failed, Outcome, as_treadle_error, join_items, with_errors
+from .outcomes import Again, Done, Ended, Failed, Outcome, as_treadle_error, join_items, outputs_of, with_errors
 from .partial import encode_partial
 from .planner import PlanNode
 from .proof import Proof
@@ -63,25 +62,28 @@ async def run_step(
 ) -> tuple[Outcome, int]:
     """Try a step until it settles, pausing between tries; return the outcome and the number of the last try."""
     earlier = earlier or Earlier()
-    NODE.set(NodeId(planned.id))
-    if earlier.due_at is not None:
-        await execution.pause_until(earlier.due_at)
-    attempt = Attempt(
-        planned=planned,
-        ports=ports,
-        number=earlier.number,
-        first_at=earlier.first_at or execution.env.clock.now(),
-        done=earlier.done,
-    )
-    while True:
-        attempt = await attempt_step(attempt, execution)
-        assert attempt.outcome is not None
-        if not isinstance(attempt.outcome, Again):
-            return attempt.outcome, attempt.number
-        if execution.is_ending:
-            return Failed(error=attempt.outcome.error), attempt.number
-        await execution.pause_until(attempt.outcome.at)
-        attempt = replace(attempt, number=attempt.number + 1, calling=None, outcome=None)
+    node = NODE.set(planned.id)
+    try:
+        if earlier.due_at is not None:
+            await execution.pause_until(earlier.due_at)
+        attempt = Attempt(
+            planned=planned,
+            ports=ports,
+            number=earlier.number,
+            first_at=earlier.first_at or execution.env.clock.now(),
+            done=earlier.done,
+        )
+        while True:
+            attempt = await attempt_step(attempt, execution)
+            assert attempt.outcome is not None
+            if not isinstance(attempt.outcome, Again):
+                return attempt.outcome, attempt.number
+            if execution.is_ending:
+                return Failed(error=attempt.outcome.error), attempt.number
+            await execution.pause_until(attempt.outcome.at)
+            attempt = replace(attempt, number=attempt.number + 1, calling=None, outcome=None)
+    finally:
+        NODE.reset(node)
 
 
 async def attempt_step(attempt: Attempt, execution: Execution) -> Attempt:
@@ -221,7 +223,7 @@ def decide_failure(attempt: Attempt, execution: Execution) -> Attempt:
     if attempt.failed:
         failed, outputs = attempt.failed, _joined(attempt)
     elif isinstance(error, ItemFailures):
-        failed, outputs = error.failed, _as_outputs(error.outputs)
+        failed, outputs = error.failed, outputs_of(error.outputs, calling.ports, calling.label)
     else:
         failed, outputs = dict.fromkeys(range(len(calling.batch)), error), {}
     if on_error == "route":
@@ -242,9 +244,3 @@ def _joined(attempt: Attempt) -> Outputs:
     assert attempt.planned.spec is not None
     ports = [port.name for port in attempt.planned.spec.outs(attempt.planned.node.fields)]
     return join_items(attempt.done, ports, attempt.planned.first_in)
-
-
-def _as_outputs(outputs: object) -> Outputs:
-    if isinstance(outputs, Output):
-        return {"out": outputs}
-    return outputs if isinstance(outputs, Mapping) else {}

@@ -147,12 +147,15 @@ async def call_each(calling: Calling, execution: Execution, calls: Calls, *, sto
     if concurrency <= 1:
         await work_off()
         return
+    ended: StopRun | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for number in range(concurrency):
                 group.create_task(work_off(), name=f"{calling.planned.id} {number}")
-    except* StopRun as ended:
-        raise _first(ended) from None
+    except* StopRun as stops:
+        ended = _first(stops)
+    if ended is not None:  # outside of except*, which would wrap it into a group again
+        raise ended
 
 
 class _OneItem:

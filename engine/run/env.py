@@ -30,6 +30,7 @@ class RunEnv:
     `respond` is called with the answer to the caller once it is on disk. `sleep_until` returns when the clock has come to that
     moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
     each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
+    `steps_done` and `steps_failed` count since the start.
     """
 
     clock: Clock
@@ -45,6 +46,8 @@ class RunEnv:
     is_stopping: bool = False
     proves_batches: bool = False
     pausing: set[asyncio.Task[Any]] = field(default_factory=set)
+    steps_done: int = 0
+    steps_failed: int = 0
 
     async def pause_until(self, moment: datetime) -> None:
         """Wait for a moment, in slices, so that a clock that was set forward is noticed."""

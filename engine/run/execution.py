@@ -228,6 +228,7 @@ class Execution:
 
         `written` is given when they are encoded already. Raises `StepCrashed` when something in them cannot be written down.
         """
+        self.env.steps_done += 1
         if self.env.journal is not None:
             known = self.known
             payload, outputs = written or encode_outputs(outputs, known)
@@ -258,6 +259,7 @@ class Execution:
 
     def on_failed(self, planned: PlanNode, error: Mapping[str, Any], *, items_in: int, took: float, attempt: int = 1) -> None:
         """Record a step that failed for good."""
+        self.env.steps_failed += 1
         summary = {"error": error, "in": items_in, "ms": round(took * 1000, 3)}
         self.record(FactKind.STEP_FAILED, planned, attempt=attempt, summary=summary)
         self._finished(planned, "failed", {}, took, error)

@@ -24,7 +24,7 @@ from .attempt import Attempt, Earlier, decide_failure, run_step
 from .calling import BIG, SLICE, StepCall, read_result
 from .env import RunEnv
 from .execution import Execution, Written
-from .logs import RUN
+from .logs import NODE, RUN
 from .outcomes import Done, Ended, Failed, Outcome, as_treadle_error
 from .planner import Plan, PlanNode
 from .resume import Ending, Restored
@@ -150,6 +150,7 @@ def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
     if (bus := execution.env.bus) is not None and bus.is_heard:
         execution.on_started(planned, 1)
     assert planned.call is not None
+    NODE.set(planned.id)
     try:
         call = StepCall(ports, lambda: execution.context(planned))
         result = planned.call(call, **execution.plain_fields(planned, ports))

@@ -26,7 +26,7 @@ from typing import Any, Final, cast, overload
 
 import orjson
 
-from engine.errors import StepCrashed, StoreError
+from engine.errors import StepCrashed, StoreError, TooLarge
 from engine.ids import NodeId
 from engine.model.items import SAME, Batch, File, Item, Origins, Output, Outputs, Same
 
@@ -126,6 +126,11 @@ def encode_outputs(outputs: Outputs, known: Mapping[int, Reference] | None = Non
             bodies.extend(tail)
             ports.append(port)
     except (TypeError, ValueError) as error:
+        if "ecursion limit" in str(error):
+            raise TooLarge(
+                "An item is nested deeper than 250 levels, which is more than can be stored.",
+                hint="Keep the part that is needed, or write the rest as a text with json(…).",
+            ) from error
         raise StepCrashed(
             f"The step handed out something that JSON cannot hold: {error}.",
             hint="Turn it into text or numbers first; whole numbers go up to 64 bits.",

@@ -1,12 +1,18 @@
 """How a run goes: branches, joins, skips, errors, ends."""
 
 import asyncio
+import logging
 import time
 from datetime import timedelta
 
 import pytest
 
 from engine.model.run import RunStatus
+from engine.run.logs import RunFilter
+from engine.run.planner import PlanCache
+from engine.steps.catalog import Catalog
+from engine.steps.contract import StopRun
+from engine.steps.spec import FieldSpec, StepSpec
 from tests.run.workshop import a_document, a_node, until
 
 pytestmark = pytest.mark.anyio
@@ -417,6 +423,45 @@ async def test_events_tell_the_story(shop):
     assert expected == [event for event in heard if event[1] != "start"]
 
 
+async def test_one_item_of_many_may_end_the_run(shop):
+    """
+    `StopRun` out of one of several items at work ends the run as it says.
+    """
+
+    async def picky(ctx, n=0, concurrency=3):
+        await asyncio.sleep(0)
+        if n == 2:
+            raise StopRun("succeeded", "Found it.")
+        return {"n": n}
+
+    fields = (
+        FieldSpec(name="n", type="integer", default="{{ item.n }}"),
+        FieldSpec(name="concurrency", type="integer", default=3),
+    )
+    spec = StepSpec(name="test.picky", title="Picky", call=picky, mode="each", fields=fields)
+    shop.worker.plans = PlanCache(Catalog([*shop.catalog, spec]))
+    document = a_document([START, a_node("picky", "test.picky"), a_node("end")], "start -> picky -> end")
+    finished = await shop.run(document, [{"n": n} for n in range(6)])
+    assert ("succeeded", None, {}) == (finished["status"], finished["error"], finished["outputs"])
+
+
+async def test_log_lines_know_where_they_belong(shop, caplog):
+    """
+    Whatever is logged while a step is at work carries the run's and the node's id.
+    """
+
+    def chatty(batch):
+        logging.getLogger("somewhere").warning("hello")
+        return batch.items
+
+    spec = StepSpec(name="test.chatty", title="Chatty", call=chatty)
+    shop.worker.plans = PlanCache(Catalog([*shop.catalog, spec]))
+    caplog.handler.addFilter(RunFilter())
+    finished = await shop.run(a_document([START, a_node("chatty", "test.chatty")], "start -> chatty"), [{}])
+    (record,) = [record for record in caplog.records if record.name == "somewhere"]
+    assert (finished["id"], "chatty") == (record.run_id, record.node_id)
+
+
 async def test_a_step_may_log(shop):
     """
     Lines that a step logs stand with the step.
@@ -425,10 +470,6 @@ async def test_a_step_may_log(shop):
     async def talks(ctx):
         ctx.log.warning("careful with %s", "this")
         return {}
-
-    from engine.run.planner import PlanCache
-    from engine.steps.catalog import Catalog
-    from engine.steps.spec import StepSpec
 
     spec = StepSpec(name="test.talk", title="Talk", call=talks, mode="each")
     shop.worker.plans = PlanCache(Catalog([*shop.catalog, spec]))
