@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,7 +92,11 @@ def problem_of(error: TreadleError) -> dict[str, Any]:
 
 def dump(value: Any) -> bytes:
     """Return JSON; what JSON does not have (moments, sets) becomes text or a list."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # An item may nest as deep as orjson goes; what it is wrapped in for an answer goes deeper.
+        return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _plain(value: Any) -> Any:

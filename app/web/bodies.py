@@ -13,6 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from engine.errors import BadRequest
 from engine.steps.contract import Files
+from engine.steps.formats.source import encoding_named
 
 MOST_FIELDS = 1000
 OCTETS = "application/octet-stream"
@@ -164,10 +165,13 @@ def _charset(content_type: str) -> str:
 
 
 def _decode(body: bytes, charset: str) -> str:
+    known = encoding_named(charset)
+    if known is None:
+        raise BadRequest(f"There is no encoding “{charset[:100]}”.", hint="Name one such as utf-8: text/plain; charset=utf-8")
     try:
-        return body.decode(charset)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise BadRequest(f"The text is not {charset}.", hint="Name its encoding: text/plain; charset=…") from error
+        return body.decode(known)
+    except UnicodeError as error:
+        raise BadRequest(f"The text is not {known}.", hint="Name its encoding: text/plain; charset=…") from error
 
 
 def _is_text(body: bytes) -> bool:

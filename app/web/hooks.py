@@ -31,6 +31,7 @@ from app.web.asgi import (
     send_problem,
 )
 from app.web.bodies import group, read_json, read_payload
+from app.web.sessions import OWN_COOKIES
 from engine.errors import BadRequest, NotAllowed, TreadleError
 from engine.ids import RunId
 from engine.model.items import File
@@ -47,8 +48,10 @@ SANDBOX: Final[Header] = (b"content-security-policy", b"sandbox; frame-ancestors
 
 NEVER: Final = frozenset(
     {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "date", "server"}
+    | {"clear-site-data", "service-worker-allowed"}  # these two would reach the studio's own pages
 )
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CHUNK: Final = 256 * 1024
 
 FinishedRun = Callable[[RunId], Awaitable[dict[str, Any]]]
@@ -195,7 +198,7 @@ async def send_response(send: Send, response: Response, files: Files) -> None:
     headers: list[Header] = [
         (name.encode(), str(value).encode("latin-1", "replace"))
         for name, value in given.items()
-        if name not in NEVER and _TOKEN.fullmatch(name) and not {"\r", "\n", "\0"} & set(str(value))
+        if name not in NEVER and _TOKEN.fullmatch(name) and not _CONTROL.search(str(value)) and not _is_ours(name, str(value))
     ]
     headers += [SANDBOX, NO_SNIFF]
     if "cache-control" not in given:
@@ -221,6 +224,11 @@ async def send_response(send: Send, response: Response, files: Files) -> None:
     if kind is not None and "content-type" not in given:
         headers.append(kind)
     await send_bytes(send, status, data, headers)
+
+
+def _is_ours(name: str, value: str) -> bool:
+    """Whether a header would set a cookie of the studio, which browsers do not tell from a hook of the same machine."""
+    return name == "set-cookie" and value.strip().lower().startswith(OWN_COOKIES)
 
 
 async def _send_file(send: Send, status: int, file: File, headers: list[Header], files: Files, given: dict[str, Any]) -> None:

@@ -25,6 +25,9 @@ SESSION_LIFE: Final = timedelta(days=30)
 EARLY: Final = timedelta(minutes=1)
 """How far the clocks of two processes on one machine may disagree."""
 
+OWN_COOKIES: Final = "treadle_"
+"""How the names of the studio's cookies begin."""
+
 PARAMETER: Final = "launch"
 """The name of the launch token in the query of a link."""
 
@@ -57,7 +60,7 @@ class Sessions:
 
     def __init__(self, key: bytes, clock: Clock) -> None:
         # Cookies do not tell ports apart, so each installation has a name of its own: two of them do not sign each other out.
-        self.cookie_name = f"treadle_{hashlib.sha256(key).hexdigest()[:8]}"
+        self.cookie_name = f"{OWN_COOKIES}{hashlib.sha256(key).hexdigest()[:8]}"
         self._key, self._clock = key, clock
         self._started = clock.now()
         self._used: dict[str, float] = {}

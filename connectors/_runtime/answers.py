@@ -14,6 +14,7 @@ import orjson
 
 from engine.errors import RateLimited, Refused, SignInAgain, StepError, TimedOut, Unavailable
 from engine.steps.contract import File
+from engine.steps.formats.source import encoding_named
 
 TEXTUAL: Final = ("json", "xml", "yaml", "javascript", "x-www-form-urlencoded", "csv", "x-ndjson", "graphql")
 LONGEST_WAIT: Final = timedelta(days=1)
@@ -45,15 +46,12 @@ class Answer:
     def encoding(self) -> str:
         """The encoding the service names, else UTF-8."""
         found = re.search(r"charset\s*=\s*\"?([\w.\-]+)", self.headers.get("content-type", ""), re.IGNORECASE)
-        return found[1] if found else "utf-8"
+        return (encoding_named(found[1]) if found else None) or "utf-8"
 
     @property
     def text(self) -> str:
         """The body as text; what cannot be decoded is shown as a replacement character."""
-        try:
-            return self.content.decode(self.encoding, "replace").removeprefix("\ufeff")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        return self.content.decode(self.encoding, "replace").removeprefix("\ufeff")
 
     def json(self) -> Any:
         """Return the body read as JSON; raises `Refused` when it is none."""

@@ -13,6 +13,7 @@ from engine.errors import BadInput
 ENCODINGS: Final = ("auto", "utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "cp437", "cp850", "mac-roman")
 SAMPLE: Final = 65_536
 _CHUNK: Final = 1 << 20
+_NO_ENCODINGS: Final = frozenset({"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"})
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,11 +65,9 @@ class Source:
         anything else is taken for Windows-1252, in which every office of the West has written its CSV files.
         """
         if asked and asked != "auto":
-            try:
-                codecs.lookup(asked)
-            except LookupError:
-                raise BadInput("encoding", f"There is no encoding “{asked}”.", hint="Try utf-8, cp1252 or utf-16.") from None
-            return "utf-8-sig" if codecs.lookup(asked).name == "utf-8" else asked
+            if (known := encoding_named(asked)) is None:
+                raise BadInput("encoding", f"There is no encoding “{asked}”.", hint="Try utf-8, cp1252 or utf-16.")
+            return "utf-8-sig" if known == "utf-8" else asked
         head = self.head()
         for mark, name in _MARKS:
             if head.startswith(mark):
@@ -88,6 +87,20 @@ class Source:
             except UnicodeDecodeError:
                 return False
         return True
+
+
+def encoding_named(name: str) -> str | None:
+    """
+    Return Python's own name of an encoding of texts, None when there is none of that name.
+
+    What Python has beside encodings is none: compression, escapes, and the spellings of host names (punycode, idna), whose time
+    grows with the square of the text.
+    """
+    try:
+        known = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    return known.name if getattr(known, "_is_text_encoding", True) and known.name not in _NO_ENCODINGS else None
 
 
 def not_encoded(encoding: str, error: UnicodeDecodeError) -> BadInput:
