@@ -16,8 +16,13 @@ def gather(store: SqlStore, worker: Worker, triggers: Triggers) -> Metrics:
     async def runs() -> list[Family]:
         counts = await store.read(lambda work: work.runs.count_by_status())
         by_status: dict[Labels, float] = {(("status", status.value),): float(counts.get(status, 0)) for status in RunStatus}
+        steps: dict[Labels, float] = {
+            (("status", "succeeded"),): float(worker.env.steps_done),
+            (("status", "failed"),): float(worker.env.steps_failed),
+        }
         return [
             Family("treadle_runs", "gauge", "Runs in the store, by status.", by_status),
+            Family("treadle_steps_total", "counter", "Steps that came to their end since the start.", steps),
             _one("treadle_runs_going", "gauge", "Runs that this process carries now.", worker.running),
             _one("treadle_runs_in_line", "gauge", "Runs that wait for a slot.", worker.waiting),
         ]

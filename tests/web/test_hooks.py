@@ -315,5 +315,6 @@ async def test_state_and_figures(house: House, client: httpx.AsyncClient):
     lines = (await client.get("/metrics")).text.splitlines()
     assert 'treadle_runs{status="succeeded"} 1' in lines
     assert 'treadle_http_requests_total{area="hooks",status="200"} 1' in lines
+    assert 'treadle_steps_total{status="succeeded"} 2' in lines
     assert "treadle_webhooks_active 1" in lines
     assert 405 == (await client.post("/metrics")).status_code
