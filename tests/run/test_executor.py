@@ -423,6 +423,46 @@ async def test_events_tell_the_story(shop):
     assert expected == [event for event in heard if event[1] != "start"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "result"),
+    [("batch", 7), ("batch", {"out": [1]}), ("batch", [1]), ("each", "text"), ("each", [[]])],
+)
+async def test_a_step_that_hands_back_nonsense(shop, mode, result):
+    """
+    What is no output of a step is a bug of the step, told with its name.
+    """
+
+    def wrong(batch):
+        return result
+
+    async def wrong_each(ctx):
+        return result
+
+    spec = StepSpec(name="test.wrong", title="Wrong", call=wrong if mode == "batch" else wrong_each, mode=mode)
+    shop.worker.plans = PlanCache(Catalog([*shop.catalog, spec]))
+    finished = await shop.run(a_document([START, a_node("odd", "test.wrong")], "start -> odd"), [{}])
+    assert "step_crashed" == finished["error"]["code"]
+    assert finished["error"]["message"].startswith("“Odd” handed back a value of the type")
+
+
+async def test_a_connection_is_opened_for_the_step_that_names_it(shop):
+    """
+    The step gets what the vault gives out; without a vault it fails with a sentence.
+    """
+
+    async def asks(ctx):
+        return {"token": ctx.connection["token"]}
+
+    async def unlock(workflow_id, name):
+        return {"token": f"secret of {name}"}
+
+    shop.worker.plans = PlanCache(Catalog([*shop.catalog, StepSpec(name="test.ask", title="Ask", call=asks, mode="each")]))
+    document = a_document([START, a_node("ask", "test.ask", connection="shop")], "start -> ask")
+    assert "The connection “shop” cannot be opened here." == (await shop.run(document, [{}]))["error"]["message"]
+    shop.worker.env.unlock = unlock
+    assert [{"token": "secret of shop"}] == (await shop.run(document, [{}]))["outputs"]["ask"]["out"]
+
+
 async def test_one_item_of_many_may_end_the_run(shop):
     """
     `StopRun` out of one of several items at work ends the run as it says.
