@@ -24,6 +24,9 @@ from engine.steps.catalog import Catalog
 from engine.store import SqlStore, open_store
 from engine.triggers.triggers import Triggers
 
+GRACE = timedelta(seconds=2)
+"""How long steps at work get to come to their end when the program stops; systems kill a service that takes long."""
+
 
 @cache
 def load_catalog() -> Catalog:
@@ -52,7 +55,9 @@ class Treadle:
         self.settings, self.clock, self.store, self.bus = settings, clock, store, bus
         self.catalog, self.http, self.folders = catalog, http, folders
         store.emit_to(bus.publish)
-        self.worker = Worker(store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots)
+        self.worker = Worker(
+            store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots, grace=GRACE
+        )
         self.triggers = Triggers(store, self.worker, catalog, clock)
         self.pruner = Pruner(store, clock, keep=timedelta(days=settings.keep_days))
         self._lifecycle = Lifecycle()
@@ -72,15 +77,16 @@ class Treadle:
         """Return this Treadle as one actor sees it."""
         return Studio(self._parts, actor)
 
-    async def start(self, *, engine: bool = True, triggers: bool = True) -> None:
+    async def start(self, *, engine: bool = True, triggers: bool = True, resume: bool = True) -> None:
         """
-        Open the store; with `engine` take up what is open and run what comes, with `triggers` let them fire.
+        Open the store; with `engine` run what comes, with `resume` also what an earlier life left open, with `triggers` let
+        them fire.
 
         Raises `StoreError` when the store cannot be opened or another process runs the engine on it.
         """
         services: list[Service] = [self.store]
         if engine:
-            services += [_Closing(self.http), self.worker]
+            services += [_Closing(self.http), self.worker if resume else _WithoutResuming(self.worker)]
         if triggers:
             services += [self.triggers, self.pruner]
         await self._lifecycle.start(services)
@@ -88,6 +94,21 @@ class Treadle:
     async def stop(self) -> None:
         """End everything; runs that are not over go on at the next start."""
         await self._lifecycle.stop()
+
+
+class _WithoutResuming:
+    """The worker for a single run: what else is open in the store waits for a Treadle that stays."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def start(self) -> None:
+        """Begin to work on what is submitted."""
+        await self._worker.start(resume=False)
+
+    async def stop(self) -> None:
+        """End the work."""
+        await self._worker.stop()
 
 
 class _Closing:

@@ -41,10 +41,15 @@ class Lifecycle:
             self._running.append(service)
 
     async def stop(self) -> None:
-        """Stop what was started, the last one first."""
+        """Stop what was started, the last one first; a cancellation is passed on when all of them have been stopped."""
+        cancelled: BaseException | None = None
         while self._running:
             service = self._running.pop()
             try:
                 await service.stop()
             except Exception:
                 log.exception("a service did not stop", extra={"service": type(service).__name__})
+            except BaseException as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled

@@ -43,9 +43,15 @@ class Remote:
                 f"The running Treadle does not answer: {error or type(error).__name__}.",
                 hint="Is it just being stopped? Try again.",
             ) from error
-        body = answer.json() if answer.content else None
-        if answer.is_error:
-            raise RemoteError(body["error"])
+        try:
+            body = answer.json() if answer.content else None
+            if answer.is_error:
+                raise RemoteError(body["error"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise TreadleError(
+                f"What answers at {self._client.base_url} is no Treadle ({answer.status_code} {answer.reason_phrase}).",
+                hint="Is a proxy or another program on its port?",
+            ) from error
         return body
 
 

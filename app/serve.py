@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -20,7 +20,7 @@ from app.api import build_api
 from app.build import Treadle, build
 from app.config import Settings
 from app.desktop import Window, open_window
-from app.instance import announce, find_instance
+from app.instance import announced, find_instance
 from app.interpreter import tune_interpreter
 from app.logs import set_up_logs
 from app.starters import FIRST, add_starter
@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 RECONNECT_S = 30
 """How long a page may lose its line before it is built anew; a big canvas can keep a browser busy for seconds."""
 
-WAIT_AT_END_S = 5
+WAIT_AT_END_S = 2
+"""How long requests that are under way get to finish when the program ends; steps at work get as long again."""
 
 
 def wire_web(treadle: Treadle, sessions: Sessions) -> Dispatcher:
@@ -95,8 +96,8 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
     port = listener.getsockname()[1]
     url = f"http://{'[::1]' if ':' in settings.host else settings.host}:{port}"
     treadle = build(settings)
-    await treadle.start()
     try:
+        await treadle.start()
         await _first_start(treadle)
         key = await load_key(treadle.store)
         server = _Server(
@@ -112,7 +113,8 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
             )
         )
         tune_interpreter()
-        with _announced(settings.data, url), _signals(server):
+        with contextlib.ExitStack() as until_the_end, _signals(server):
+            server.on_answering = lambda: until_the_end.enter_context(announced(settings.data, url))
             async with _opened(settings, launch_url(url, make_launch_token(key, treadle.clock)), server, window=window):
                 await server.serve(sockets=[listener])
     finally:
@@ -126,10 +128,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.answering = asyncio.Event()
+        self.on_answering: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and tell who waits for it."""
         await super().startup(sockets=sockets)
+        self.on_answering()
         self.answering.set()
 
     @contextlib.contextmanager
@@ -179,15 +183,6 @@ async def _first_start(treadle: Treadle) -> None:
         if not await studio.workflows.list_rows(limit=1):
             await add_starter(studio, treadle.folders, FIRST)
         await treadle.store.write(lambda work: work.values.set("started_at", treadle.clock.now().isoformat()))
-
-
-@contextlib.contextmanager
-def _announced(data: Path, url: str) -> Iterator[None]:
-    file = announce(data, url)
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,15 @@ def problems_of(text: str) -> list[Problem]:
     return problems
 
 
+def read_checked(path: Path) -> str:
+    """Return the text of a file that holds a document without errors; raises `InvalidDocument` with every one."""
+    text = read_file(path)
+    errors = [problem for problem in problems_of(text) if problem.severity == "error"]
+    if errors:
+        raise InvalidDocument(errors)
+    return text
+
+
 @command
 async def check(files: FilesArgument, as_json: AsJson = False) -> Exit:
     """Say what is wrong with workflow documents, all of it, with line and node. Exits 2 when there is an error."""
@@ -69,7 +78,7 @@ async def fmt(
             changed += 1
             margin().print(f"{path}: {'would change' if only_check else 'written'}", markup=False)
             if not only_check:
-                path.write_text(after, "utf-8")
+                path.write_text(after, "utf-8", newline="\n")
     return Exit.FAILED if only_check and changed else Exit.DONE
 
 
@@ -81,13 +90,10 @@ async def import_(
     as_json: AsJson = False,
 ) -> Exit:
     """Bring documents in as workflows, switched off; files in `<name>.files` beside a document come along."""
+    texts = {path: read_checked(path) for path in files}
     made = []
     async with at_work(data) as work:
-        for path in files:
-            text = read_file(path)
-            errors = [problem for problem in problems_of(text) if problem.severity == "error"]
-            if errors:
-                raise InvalidDocument(errors)
+        for path, text in texts.items():
             workflow = await work.bring_in(text, replace=replace)
             brought = bring_files(path, work.folder(workflow["id"], workflow["name"]))
             made.append(workflow | {"file": str(path), "files": brought})
@@ -109,7 +115,7 @@ async def export(
     async with at_work(data, reading=True) as work:
         text = (await work.studio.workflows.get(name)).draft
     if to:
-        to.write_text(text, "utf-8")
+        to.write_text(text, "utf-8", newline="\n")
         margin().print(f"{to} written", markup=False)
     else:
         typer.echo(text, nl=False)

@@ -81,9 +81,12 @@ def problem_line(problem: dict[str, Any]) -> str:
     return f"  {mark}{place}{node}{problem['message']}{hint}"
 
 
+_CALLERS_FAULT = {BadRequest.code, InvalidDocument.code, NotFound.code}
+
+
 def exit_for(error: TreadleError) -> Exit:
     """Return the exit code for an error: 2 where the call itself was wrong, else 1."""
-    return Exit.WRONG_USE if isinstance(error, BadRequest | InvalidDocument | NotFound) else Exit.FAILED
+    return Exit.WRONG_USE if error.as_dict()["code"] in _CALLERS_FAULT else Exit.FAILED
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +11,15 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.build import Treadle, build
-from app.cli.documents import problems_of, read_file
+from app.cli.documents import read_checked
 from app.cli.output import Exit, command, console, margin, say_json, say_table
 from app.cli.session import AsJson, DataOption, at_work, settings_of
 from app.instance import find_instance
 from app.starters import bring_files
 from engine.access import OWNER
-from engine.errors import BadRequest, InvalidDocument
+from engine.errors import BadRequest
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
-from engine.ids import RunId
+from engine.ids import RunId, WorkflowId
 from engine.model.codec import read_document
 from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document
@@ -49,16 +48,15 @@ async def run(
     is_guest = find_instance(settings.data) is not None
     treadle = build(settings, is_guest=is_guest, in_memory=is_guest, fixed_folder=folder)
     stored: Document | None = None
-    workflow_id = None
+    workflow_id: WorkflowId | None = None
     if is_file:
-        stored = read_checked(path)
+        stored = read_document(read_checked(path))
         if folder is None:
             bring_files(path, treadle.folders.of(None, stored.name))
     elif is_guest:
         async with at_work(data, reading=True) as work:
-            stored = await work.studio.workflows.get_document(what)
-            workflow_id = (await work.studio.workflows.get(what)).id
-    await treadle.start(engine=True, triggers=False)
+            workflow_id, stored = await work.studio.workflows.get_current(what)
+    await treadle.start(triggers=False, resume=False)
     try:
         studio = treadle.studio(OWNER)
         with Follow(treadle, quiet=as_json or not sys.stderr.isatty()):
@@ -72,15 +70,6 @@ async def run(
         await treadle.stop()
     say_finished(finished, as_json=as_json)
     return EXITS.get(ended.status, Exit.FAILED)
-
-
-def read_checked(path: Path) -> Document:
-    """Return the document of a file; raises `InvalidDocument` with every error in it."""
-    text = read_file(path)
-    errors = [problem for problem in problems_of(text) if problem.severity == "error"]
-    if errors:
-        raise InvalidDocument(errors)
-    return read_document(text)
 
 
 def read_input(given: str) -> list[dict[str, Any]] | None:
@@ -261,7 +250,9 @@ async def retry(run_id: RunArgument, data: DataOption = None, as_json: AsJson = 
 async def cancel(run_id: RunArgument, data: DataOption = None) -> Exit:
     """End a run; steps at work are told to stop."""
     async with at_work(data) as work:
-        await work.cancel(run_id)
-        await asyncio.sleep(0)
-    console().print(f"{run_id} is cancelled", markup=False)
+        ended = await work.cancel(run_id)
+    if RunStatus(ended["status"]).is_final:
+        console().print(f"{run_id} is cancelled", markup=False)
+    else:
+        console().print(f"{run_id} ends as soon as Treadle takes it up again", markup=False)
     return Exit.DONE

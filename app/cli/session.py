@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from app.instance import find_instance
 from app.remote import Remote, connect
 from engine.access import OWNER
 from engine.errors import Conflict, NotFound
+from engine.model.codec import read_document
+from engine.model.run import RunStatus
 from engine.run.folders import Folders
 from engine.service import Studio
 
@@ -83,7 +86,7 @@ class AtWork:
             await self.studio.workflows.deactivate(ref)
 
     async def cancel(self, run_id: str) -> dict[str, Any]:
-        """End a run."""
+        """End a run; one that a program left behind in the middle ends when the next one takes it up."""
         if self._remote:
             return dict(await self._remote.call("POST", f"/runs/{run_id}/cancel"))
         await self.studio.runs.cancel(run_id)
@@ -93,14 +96,17 @@ class AtWork:
         """Run again what failed, and return the finished run."""
         if self._remote:
             run = await self._remote.call("POST", f"/runs/{run_id}/retry")
+            pause = 0.05
+            while RunStatus(run["status"]) in {RunStatus.QUEUED, RunStatus.RUNNING}:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, 2.0)
+                run = await self._remote.call("GET", f"/runs/{run['id']}")
             return dict(await self._remote.call("GET", f"/runs/{run['id']}"))
         run = await self.studio.runs.retry(run_id)
         await self.studio.runs.wait(run.id, None)
         return await self.studio.runs.finished(run.id)
 
     async def _find_same_name(self, text: str) -> str | None:
-        from engine.model.codec import read_document
-
         try:
             return (await self.studio.workflows.get(read_document(text).name)).id
         except NotFound:
@@ -112,13 +118,13 @@ async def at_work(data: Path | None, *, reading: bool = False, engine: bool = Fa
     """
     Open what a command works with.
 
-    With `reading` the store is only read or gets a single row, which is fine beside a running Treadle. With `engine` runs are
-    worked off here when no Treadle is running.
+    With `reading` the store is only read or gets a single row, which is fine beside a running Treadle. With `engine` runs that
+    the command starts are worked off here when no Treadle is running.
     """
     settings = settings_of(data)
     instance = None if reading else find_instance(settings.data)
     treadle = build(settings, is_guest=reading or instance is not None)
-    await treadle.start(engine=engine and instance is None, triggers=False)
+    await treadle.start(engine=engine and instance is None, triggers=False, resume=False)
     try:
         if instance is None:
             yield AtWork(treadle, None)

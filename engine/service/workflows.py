@@ -59,6 +59,18 @@ class WorkflowService:
         workflow = await self.get(ref)
         return _read(workflow.draft)
 
+    async def get_current(self, ref: str) -> tuple[WorkflowId, Document]:
+        """Return what a run of this workflow executes now: its active version, or the draft while it is switched off."""
+        require(self._actor, "read", "read workflows")
+
+        def look(work: UnitOfWork) -> tuple[WorkflowId, Document]:
+            workflow = find_workflow(work, ref)
+            version = workflow.active_version
+            document = _read(workflow.draft) if version is None else work.workflows.get_version(version).document
+            return workflow.id, document
+
+        return await self._store.read(look)
+
     def check(self, text: str | bytes) -> list[Problem]:
         """Return everything that is wrong with a document text, errors and warnings; nothing is kept."""
         require(self._actor, "read", "check documents")

@@ -20,6 +20,7 @@ CALLS = {
     "workflows.list_rows": ("read", ()),
     "workflows.get": ("read", (WORKFLOW,)),
     "workflows.get_document": ("read", (WORKFLOW,)),
+    "workflows.get_current": ("read", (WORKFLOW,)),
     "workflows.check": ("read", (DOUBLE,)),
     "workflows.versions": ("read", (WORKFLOW,)),
     "workflows.create": ("write", (called("New"),)),
