@@ -186,7 +186,7 @@ SHORTCUT_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 STEPS = "Steps"
 SEARCH_STEPS = "Search steps"
 SAVED = "Saved"
-SAVING = "Saving…"
+NOT_SAVED = "Not saved"
 UNDO = "Undo"
 REDO = "Redo"
 TIDY = "Tidy up"
@@ -253,11 +253,11 @@ def items_shown(first: int, last: int, total: int) -> str:
 
 
 def output_port(port: str, *, alone: bool) -> str:
-    return "Output" if alone else f"Output · {port}"
+    return "Output" if alone else port.replace("_", " ").capitalize()
 
 
 def input_port(port: str, *, alone: bool) -> str:
-    return "Input" if alone else f"Input · {port}"
+    return "Input" if alone else f"Input {port}"
 
 
 SKIPPED_HINT = "The step was skipped: nothing arrived at it in this run."

@@ -188,7 +188,7 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
     page.wait_for_timeout(600)
     card(page, "as_excel").click()
     with page.expect_download() as download:
-        page.locator(".tr-table a").click()
+        page.locator(".tr-table a", has_text=".xlsx").click()
     report = tmp_path / download.value.suggested_filename
     download.value.save_as(report)
     assert openpyxl.load_workbook(report).active.max_row > 1
@@ -222,7 +222,7 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
 
     # The test shows the data of the new step: the numbers are those of an independent count.
     test_run(page, "Succeeded")
-    expect(page.get_by_role("tab", name="Output · out")).to_contain_text(f"{late_by(60):,}")
+    expect(page.get_by_role("tab", name="Out")).to_contain_text(f"{late_by(60):,}")
     expect(page.locator(".tr-table tbody tr").first).to_be_visible()
     page.get_by_role("tab", name="JSON").click()
     expect(page.locator(".tr-json__key", has_text="days_late").first).to_be_visible()
@@ -245,7 +245,7 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
     card(page, "filter").click()
     expect(page.get_by_role("textbox", name="Keep items where")).to_have_value("item.days_late > 60")
     test_run(page, "Succeeded")
-    expect(page.get_by_role("tab", name="Output · out")).to_contain_text(f"{late_by(60):,}")
+    expect(page.get_by_role("tab", name="Out")).to_contain_text(f"{late_by(60):,}")
 
     def settle() -> None:
         page.get_by_role("button", name="Fit everything").first.click()
@@ -324,4 +324,3 @@ def test_keys_help_and_colours(page: Page, served: Served) -> None:
     expect(page.locator("body.body--dark")).to_have_count(1)
     page.goto(f"{served.base}/runs")
     expect(page.locator("body.body--dark")).to_have_count(1)
-    picture(page, "settings")

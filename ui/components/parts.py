@@ -82,7 +82,7 @@ def icon_button(
     if small:
         made.classes("tr-btn--small")
     with made:
-        ui.tooltip(f"{tooltip}  {keys}".rstrip()).props("delay=400 :offset=[0,6]")
+        ui.tooltip(f"{tooltip}  {keys}".rstrip()).props('delay=400 :offset="[0, 6]"')
     return made.mark(mark) if mark else made
 
 

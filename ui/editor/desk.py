@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import StoreError
 from engine.events.types import Event, RunFinished, RunStarted, StepFinished, StepRetrying, StepStarted
 from engine.model.changes import ABSENT, Change, SetField, SetNode
 from engine.model.run import FINAL, Run, RunStatus, Step
@@ -51,6 +52,7 @@ class Desk:
         self.studio, self.draft = studio, draft
         self.author = studio.actor.name
         self.selected: tuple[str, ...] = ()
+        self.is_saved = True
         self.run: Run | None = None
         self.steps: dict[str, Live] = {}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
@@ -85,8 +87,16 @@ class Desk:
             self.tell("selection")
 
     async def apply(self, change: Change) -> None:
-        """Change the document as one step of undo."""
-        await self.draft.apply(change, self.author)
+        """Change the document as one step of undo; what the disk refused is said in the bar until a later save succeeds."""
+        try:
+            await self.draft.apply(change, self.author)
+        except StoreError:
+            self.is_saved = False
+            self.tell("document")
+            raise
+        if not self.is_saved:
+            self.is_saved = True
+            self.tell("document")
 
     async def set_field(self, node_id: str, name: str, value: Any) -> None:
         """Write one field of a node; `ABSENT` takes it out. Nothing happens when it is so already."""

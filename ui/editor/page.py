@@ -11,6 +11,7 @@ from nicegui import ui
 from engine.errors import InvalidDocument, NotFound
 from engine.events.types import Event, RunFinished, RunQueued, RunStarted, StepFinished, StepRetrying, StepStarted
 from engine.model.run import FINAL
+from engine.model.workflow import Node
 
 from .. import words
 from ..components.parts import banner, box, button
@@ -91,13 +92,20 @@ class Editor:
     @guarded
     async def _add_from_palette(self, use: str) -> None:
         spec = self._desk.studio.catalog.find(use)
-        node = self._desk.node
+        node = self._desk.node or self._loose_end()
         connect = None
         if node is not None and spec is not None and spec.ports_in:
             before = self._desk.spec(node)
             outs = before.outs(node.fields) if before else ()
             connect = (node.id, outs[0].name) if outs else None
         await self._board.add(use, self._board.free_place(), connect_from=connect)
+
+    def _loose_end(self) -> Node | None:
+        """Return the one node that nothing follows yet, None where it is not clear which one a new step should come after."""
+        document = self._desk.draft.document
+        led_from = {edge.source for edge in document.edges}
+        loose = [node for node in document.nodes.values() if node.id not in led_from]
+        return loose[0] if len(loose) == 1 else None
 
     def _quick_add(self, event: QuickAddEvent) -> None:
         self._quick.open(event)

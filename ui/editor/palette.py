@@ -103,7 +103,9 @@ def step_button(spec: StepSpec, choose: Choose, *, drag: bool = True) -> Element
             text(spec.title, "tr-step__title tr-clip", tag="div")
             text(first_sentence(spec.help), "tr-step__help tr-clip", tag="div")
         if spec.help:
-            ui.tooltip(spec.help.split("\n\n")[0]).props("delay=700 anchor='center right' self='center left' :offset=[10,0]")
+            ui.tooltip(spec.help.split("\n\n")[0]).props(
+                "delay=700 anchor='center right' self='center left' :offset=\"[10, 0]\""
+            )
     return made
 
 

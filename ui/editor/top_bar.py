@@ -76,7 +76,7 @@ class TopBar:
                 self._problem_count = text("")
             with row("tr-bar__active"):
                 self._switch_label = text(words.ON if is_active else words.OFF, "tr-small tr-muted")
-                self._switch = ui.switch(value=is_active, on_change=self._turn).classes("tr-switch").mark("active")
+                self._switch = ui.switch(value=is_active, on_change=self._switched).classes("tr-switch").mark("active")
                 self._switch.props["aria-label"] = words.COLUMN_ACTIVE
             self._publish = button(words.PUBLISH, self._ask_message, small=False, mark="publish")
             self._stop = button(words.STOP, stop, icon="stop", mark="stop")
@@ -94,6 +94,7 @@ class TopBar:
             self._name.value = draft.document.name
         self._undo.set_enabled(draft.history.can_undo(self._desk.author))
         self._redo.set_enabled(draft.history.can_redo(self._desk.author))
+        self._saved.text = words.SAVED if self._desk.is_saved else words.NOT_SAVED
         errors = len(draft.errors)
         self._problem_count.text = words.plural(errors, "problem")
         self._problems.set_visibility(errors > 0)
@@ -110,10 +111,12 @@ class TopBar:
         else:
             self._name.value = self._desk.draft.document.name
 
-    async def _turn(self, event: Any) -> None:
-        if self._settling:
-            return
-        if event.value:
+    def _switched(self, event: Any) -> Awaitable[None] | None:
+        # Asked now, not in the coroutine: it would begin when the settling is over.
+        return None if self._settling else self._turn(bool(event.value))
+
+    async def _turn(self, is_on: bool) -> None:
+        if is_on:
             self._show_switch(None)
             self._ask_message()
             return

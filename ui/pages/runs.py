@@ -162,7 +162,7 @@ def run_row(run: Run, now: Any) -> None:
                 if run.is_test:
                     text(words.TEST_RUN, "tr-tag")
             if run.error:
-                text(str(run.error.get("message", "")), "tr-list__error tr-clip", tag="div")
+                text(words.sentence(str(run.error.get("message", ""))), "tr-list__error tr-clip", tag="div")
         text(words.started_by(run.trigger, is_retry=run.retry_of is not None), "tr-muted tr-clip")
         text(moments.ago(run.started_at or run.queued_at, now), "tr-muted").tooltip(
             moments.full(run.started_at or run.queued_at)
