@@ -130,7 +130,7 @@ class Draft:
         `connect_from` names the node and port a line comes from; `on_edge` is a line to be split by the new node.
         """
         spec = self._catalog.get(use)
-        node_id = fresh_node_id(self.document, use.rsplit(".", 1)[-1])
+        node_id = fresh_node_id(self.document, spec.title)
         fields = {field.name: field.default for field in spec.fields if field.required and field.default is not None}
         node = Node(id=node_id, use=use, fields=fields)
         edges: list[Edge] = []
