@@ -10,6 +10,7 @@ from engine.errors import TreadleError
 
 from .analysis import SCOPE_NAMES, analyse
 from .budget import DEFAULT, MEMO, METER, SCOPE, Budget, Meter
+from .columns import build_column
 from .errors import ExpressionError, ExpressionProblem, Position
 from .evaluate import build
 from .operators import NeedsMeter
@@ -19,6 +20,7 @@ from .syntax import Literal, Member, Name, Syntax
 from .values import NUMBERS, SCALARS, Lazy, check_number, check_result, is_small
 
 _SAFE_NUMBER = 9e18
+_A_FEW = 8
 _SIMPLE = SCALARS | NUMBERS
 _PICKED = _SIMPLE | {list, dict}
 
@@ -31,7 +33,7 @@ class Expression:
     `reads_clock` and `is_random` tell that two evaluations with the same data may differ.
     """
 
-    __slots__ = ("_analysis", "_is_building", "_is_plain", "_names", "_run", "_shift", "_text", "source", "tree")
+    __slots__ = ("_analysis", "_column", "_is_building", "_is_plain", "_names", "_run", "_shift", "_text", "source", "tree")
 
     def __init__(self, source: str, tree: Syntax, *, text: str | None = None) -> None:
         """Compile a tree; `text` is the whole text the places count in when `source` is only a part of it."""
@@ -43,6 +45,7 @@ class Expression:
         if analysis.faults:
             raise min(analysis.faults, key=lambda fault: fault.offset or 0).within(self._text)
         self._run: Run = build(tree)
+        self._column = build_column(tree)
         self._is_plain = analysis.is_plain
         self._is_building = analysis.is_building
         self._names = (*sorted(analysis.names), "$now", "$timezone")
@@ -129,6 +132,8 @@ class Expression:
         What is the same for all items, such as `items.sum(i => i.total)`, is computed once. The budget holds for each item, its
         `batch_steps` for all of them. Raises the first error; `error.where["index"]` is the place of its item in `items`.
         """
+        if self._column is not None and len(items) >= _A_FEW and (results := self._by_column(items, start)) is not None:
+            return results
         frame = dict(scope or {})
         if self._is_plain and (results := self._each_at_once(items, frame, start)) is not None:
             return results
@@ -146,6 +151,15 @@ class Expression:
             raise found from error
         return results
 
+    def _by_column(self, items: Sequence[object], start: int) -> list[Any] | None:
+        """Return all values computed column by column, None when the data is not as plain as that."""
+        assert self._column is not None
+        try:
+            results = self._column.compute(items, start)
+        except Exception:  # the closures do it again, and say what is wrong with which item
+            return None
+        return results if self._column.kinds is not None or self._need_no_look(results) else None
+
     def _each_at_once(self, items: Sequence[object], frame: dict[str, Any], start: int) -> list[Any] | None:
         """Return all values when every item goes the short way, None when one of them needs a closer look."""
         run = self._run
@@ -154,16 +168,18 @@ class Expression:
                 results = [run(frame) for frame["index"], frame["item"] in enumerate(items, start)]
             else:
                 results = [run(frame) for frame["item"] in items]
-            kinds = set(map(type, results))
-            if not kinds <= _SIMPLE and not (kinds <= _PICKED and not self._is_building):
-                return None
-            if (int in kinds or float in kinds) and not all(
-                -_SAFE_NUMBER < value < _SAFE_NUMBER for value in results if type(value) is float or type(value) is int
-            ):
-                return None
         except Exception:  # the slow way does it again (nothing has been changed) and says which item it was
             return None
-        return results
+        return results if self._need_no_look(results) else None
+
+    def _need_no_look(self, results: list[Any]) -> bool:
+        """Tell whether these can only be values that an item may hold."""
+        kinds = set(map(type, results))
+        if not kinds <= _SIMPLE and not (kinds <= _PICKED and not self._is_building):
+            return False
+        if int in kinds or float in kinds:
+            return all(-_SAFE_NUMBER < value < _SAFE_NUMBER for value in results if type(value) is float or type(value) is int)
+        return True
 
     def _each_checked(
         self, results: list[Any], items: Sequence[object], scope: dict[str, Any], budget: Budget | None, start: int
