@@ -99,6 +99,21 @@ async def test_the_only_item_of_a_node_is_meant_from_anywhere(shop):
     assert [10] * 5 == await answers(shop, nodes, "start -> total -> join.a, start -> join.b, join -> ask")
 
 
+async def test_through_a_merge_by_key(shop):
+    """
+    An item merged from two knows both.
+    """
+    merge = a_node("merge", "flow.merge", mode="by_key", left=["item.n"], right=["item.n"], keep="inner")
+    nodes = [
+        a_node("some", "data.filter", where="item.n > 2"),
+        a_node("all"),
+        merge,
+        ask("nodes.some.item.name + nodes.all.item.name"),
+    ]
+    edges = "start -> some -> merge.a, start -> all -> merge.b, merge -> ask"
+    assert ["CydCyd", "DanDan"] == await answers(shop, nodes, edges)
+
+
 async def test_a_filter_and_a_summary(shop):
     """
     The steps of Treadle itself keep lineage, groups included.
