@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -12,6 +15,9 @@ from engine.errors import BadInput, NotFound, Refused
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _DEVICES: Final = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
+
+_appending = threading.Lock()
+"""One after the other: what two branches append to one file stands there in two pieces, not in many."""
 
 
 def inside(folder: Path, name: str, *, field: str = "path") -> Path:
@@ -36,7 +42,10 @@ def inside(folder: Path, name: str, *, field: str = "path") -> Path:
     if any(part.split(".")[0].lower() in _DEVICES for part in parts):
         raise BadInput(field, f"“{name}” names a device of Windows.", hint="Choose another name.")
     root = folder.resolve()
-    path = (root / text).resolve()
+    try:
+        path = (root / text).resolve()
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself, or what no file system can name
+        raise BadInput(field, f"“{name.encode('utf-8', 'replace').decode()}” is no path that can be followed.") from None
     if path != root and not path.is_relative_to(root):
         raise BadInput(field, f"“{name}” leads out of the workflow's folder through a link.")
     return path
@@ -46,7 +55,7 @@ def open_inside(folder: Path, name: str) -> IO[bytes]:
     """Open a file of the folder for reading; raises `NotFound` with the nearest hint, `Refused` when the system says no."""
     path = inside(folder, name)
     try:
-        return path.open("rb")
+        return os.fdopen(_open_below(folder, path, os.O_RDONLY), "rb")
     except FileNotFoundError:
         there = ", ".join(sorted(entry.name for entry in path.parent.glob("*"))[:12]) if path.parent.is_dir() else ""
         raise NotFound("file", name, hint=f"The folder holds: {there}." if there else f"The folder is {folder}.") from None
@@ -68,8 +77,7 @@ def write_inside(folder: Path, name: str, source: IO[bytes], mode: str, *, make_
         if make_folders:
             path.parent.mkdir(parents=True, exist_ok=True)
         if mode == "append":
-            with path.open("ab") as target:
-                _copy(source, target)
+            _append(folder, path, source)
         else:
             _put(path, name, source, replaces=mode == "overwrite")
         return path.stat().st_size
@@ -84,6 +92,46 @@ def write_inside(folder: Path, name: str, source: IO[bytes], mode: str, *, make_
 def refused(name: str, error: OSError) -> Refused:
     """Return what the system said about a path, in a sentence."""
     return Refused(f"“{name}” cannot be used: {error.strerror or type(error).__name__}.", where={"path": name})
+
+
+def _append(folder: Path, path: Path, source: IO[bytes]) -> None:
+    """Add to the end of a file; when that breaks, the file is as long as it was, so that another try begins anew."""
+    with _appending, os.fdopen(_open_below(folder, path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab", buffering=0) as target:
+        size = os.fstat(target.fileno()).st_size
+        try:
+            _copy(source, target)
+        except BaseException:
+            os.ftruncate(target.fileno(), size)
+            raise
+
+
+def _open_below(folder: Path, path: Path, flags: int) -> int:
+    """
+    Open a file at a path that `inside` gave; what was checked is what is opened.
+
+    Goes down from the folder name by name and follows no link, since the path has none left: one that is there now was put
+    there meanwhile. Raises `IsADirectoryError`, and `OSError` for what is neither file nor folder, such as a pipe.
+    """
+    flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if os.open not in os.supports_dir_fd:
+        return os.open(path, flags, 0o666)
+    *folders, last = path.relative_to(folder.resolve()).parts or ("",)
+    if not last:
+        raise IsADirectoryError
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in folders:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        opened = os.open(last, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666, dir_fd=handle)
+    finally:
+        os.close(handle)
+    kind = os.fstat(opened).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(opened)
+        raise IsADirectoryError if stat.S_ISDIR(kind) else OSError(errno.EINVAL, "It is no file")
+    return opened
 
 
 def _put(path: Path, name: str, source: IO[bytes], *, replaces: bool) -> None:
@@ -119,7 +167,9 @@ def _link(temporary: str, path: Path, name: str) -> None:
 
 def _copy(source: IO[bytes], target: IO[Any]) -> None:
     while chunk := source.read(1 << 20):
-        target.write(chunk)
+        left = memoryview(chunk)
+        while left:
+            left = left[target.write(left) :]
     target.flush()
     os.fsync(target.fileno())
 
