@@ -75,10 +75,11 @@ class Inspector:
         with box("tr-inspector__many"):
             text(words.steps_selected(len(chosen)), "tr-h2", tag="h2")
             with row():
+                copied = self._desk.draft.copy(chosen)  # type: ignore[arg-type]
                 button(
-                    words.DUPLICATE_STEP, lambda: self._paste(self._desk.draft.copy(chosen)), icon="content_copy", small=True
-                )  # type: ignore[arg-type]
-                button(words.REMOVE_STEP, self._remove, icon="delete", small=True)
+                    words.DUPLICATE_STEP, lambda: self._paste(copied), icon="content_copy", small=True, mark="duplicate-many"
+                )
+                button(words.REMOVE_STEP, self._remove, icon="delete", small=True, mark="remove-many")
 
     @guarded
     async def _remove(self) -> None:

@@ -12,9 +12,12 @@ from engine.model.changes import ABSENT
 from ... import words
 from ...components.parts import box, icon, prose, row, text
 from .context import FormContext
+from .preview import PreviewLine
 
 if TYPE_CHECKING:
     from engine.steps.spec import FieldSpec
+
+    from .expression_input import ExpressionInput, Mode
 
 
 class FieldEditor:
@@ -26,6 +29,7 @@ class FieldEditor:
 
     def __init__(self, context: FormContext, spec: FieldSpec) -> None:
         self.context, self.spec = context, spec
+        self.previews: list[PreviewLine] = []
         self.root = box("tr-field").mark(f"field-{spec.name}")
         with self.root:
             with row("tr-field__head"):
@@ -59,6 +63,9 @@ class FieldEditor:
     def rebuild(self) -> None:
         """Draw the control anew from the document."""
         self.body.clear()
+        for preview in self.previews:
+            preview.drop()
+        self.previews.clear()
         with self.body:
             self.build(self.value)
         self.show_problems()
@@ -70,18 +77,37 @@ class FieldEditor:
 
     def show_problems(self) -> None:
         """Show what the check says about this field now."""
-        problems = self.context.problems(self.spec.name)
+        said = self.said_by_previews()
+        problems = [
+            problem
+            for problem in self.context.problems(self.spec.name)
+            if not any(error and error in problem.text for error in said)  # it stands at its place already, with a caret
+        ]
         self._problems.clear()
-        bad = any(problem.severity == "error" for problem in problems)
+        bad = bool(said) or any(problem.severity == "error" for problem in problems)
         self.root.classes(add="tr-field--bad") if bad else self.root.classes(remove="tr-field--bad")
         with self._problems:
             for problem in problems[:3]:
                 with row("tr-field__problem").mark("field-problem"):
                     icon("error" if problem.severity == "error" else "warning")
                     with box("tr-grow"):
-                        text(words.sentence(first_line(problem.text)), tag="div")
+                        text(words.sentence(self.without_label(problem.text)), tag="div")
                         if problem.hint:
                             text(words.sentence(problem.hint), "tr-field__problemhint", tag="div")
+
+    def said_by_previews(self) -> list[str]:
+        """Return the errors that previews of this field show right now."""
+        return [preview.error for preview in self.previews if preview.error and not preview.element.is_deleted]
+
+    def without_label(self, sentence: str) -> str:
+        """Return a problem's first line without the name of the field it stands below."""
+        return sentence.split("\n", 1)[0].removeprefix(f"“{self.label}”: ")
+
+    def add_preview(self, source: ExpressionInput, mode: Mode) -> PreviewLine:
+        """Draw a preview of an input; when what it says changes, the problems below are looked at again."""
+        preview = PreviewLine(self.context, source, mode, on_shown=self.show_problems)
+        self.previews.append(preview)
+        return preview
 
     def icon_toggle(self, icon_name: str, tooltip: str, is_on: bool, on_click: Any) -> Element:
         """Return a small toggle for the head of the field."""
@@ -96,8 +122,3 @@ class FieldEditor:
                 icon(icon_name)
             ui.tooltip(tooltip).props("delay=400")
         return made
-
-
-def first_line(sentence: str) -> str:
-    """Return a problem's sentence without the source lines below it."""
-    return sentence.split("\n", 1)[0]

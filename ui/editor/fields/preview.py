@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nicegui import ui
 from nicegui.element import Element
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 class PreviewLine:
     """One computed value, following its input, the chosen item, and the newest run."""
 
-    def __init__(self, context: FormContext, source: ExpressionInput, mode: Mode) -> None:
-        self._context, self._source, self._mode = context, source, mode
+    def __init__(
+        self, context: FormContext, source: ExpressionInput, mode: Mode, *, on_shown: Callable[[], None] = lambda: None
+    ) -> None:
+        self._context, self._source, self._mode, self._on_shown = context, source, mode, on_shown
+        self.error: str | None = None
         self._client = ui.context.client
         self._asked = 0
         self._root = box("tr-preview").mark("preview")
-        self._last: Any = None
         context.add_preview(self.refresh)
-        self._root.on("click", lambda: None)
 
     @property
     def element(self) -> Element:
@@ -52,12 +54,19 @@ class PreviewLine:
         if not typed.strip() or (self._mode == "template" and "{{" not in typed):
             self._root.clear()
             self._source.mark_bad(False)
+            self._say(None)
             return
         answer = await self._context.preview(typed, self._mode)
         if asked != self._asked or self._root.is_deleted:
             return
         with self._client:
             self._show(answer)
+            self._say(answer.error)
+
+    def _say(self, error: str | None) -> None:
+        if error != self.error:
+            self.error = error
+            self._on_shown()
 
     def _show(self, answer: Preview) -> None:
         self._root.clear()

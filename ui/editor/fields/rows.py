@@ -12,7 +12,6 @@ from ... import words
 from ...components.parts import box, button, icon_button
 from .base import FieldEditor
 from .expression_input import ExpressionInput, Mode
-from .preview import PreviewLine
 from .simple import format_plain
 
 
@@ -106,7 +105,7 @@ class _Row:
             )
             self._value.mark(f"value-{spec.name}")
             icon_button("close", words.REMOVE, self._remove, small=True, mark=f"remove-{spec.name}")
-        self._preview = PreviewLine(editor.context, self._value, editor.mode) if spec.allows_expressions else None
+        self._preview = editor.add_preview(self._value, editor.mode) if spec.allows_expressions else None
         if self._preview is not None:
             self._preview.element.move(self.root)
 
@@ -123,6 +122,7 @@ class _Row:
     def drop(self) -> None:
         if self._preview is not None:
             self._preview.drop()
+            self._editor.previews.remove(self._preview)
         self.root.delete()
 
     async def _typed(self, _: Any) -> None:

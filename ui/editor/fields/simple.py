@@ -12,7 +12,6 @@ from ... import words
 from ...components.parts import row
 from .base import FieldEditor
 from .expression_input import ExpressionInput
-from .preview import PreviewLine
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -35,7 +34,7 @@ class TextEditor(FieldEditor):
         self.input.mark(f"input-{self.spec.name}")
         if self.spec.type == "long_text":
             self.input.classes("tr-expr--tall")
-        self.preview = PreviewLine(self.context, self.input, "template") if templated else None
+        self.preview = self.add_preview(self.input, "template") if templated else None
 
     async def _typed(self, event: Any) -> None:
         await self.commit(self.read(event.value or ""))
@@ -65,17 +64,11 @@ class BareEditor(FieldEditor):
             on_change=self._typed,
         )
         self.input.mark(f"input-{self.spec.name}")
-        self.preview = PreviewLine(self.context, self.input, "expression")
+        self.preview = self.add_preview(self.input, "expression")
 
     async def _typed(self, event: Any) -> None:
         await self.commit(event.value or "")
         await self.preview.refresh()
-
-    def show_problems(self) -> None:
-        # The preview below the box says the same with a caret; twice is once too often.
-        super().show_problems()
-        if (self.value or "") and self.context.total:
-            self._problems.clear()
 
 
 class SwitchEditor(FieldEditor):
