@@ -64,10 +64,10 @@ async def test_finished_steps_never_run_again(life):
     After a restart a run goes on behind its last finished step, with the data that step gave.
     """
     nodes = [START, a_node("send", "test.send"), a_node("waits", "test.wait"), a_node("end")]
-    shop = await life()
+    shop = await life(grace=timedelta(milliseconds=1))
     run = shop.start(a_document(nodes, "start -> send -> waits, send -> end"), [{"n": 1}])
     await until(lambda: shop.outside.seen("wait"))
-    shop = await life(grace=timedelta(milliseconds=1))
+    shop = await life()
     assert RunStatus.RUNNING == (await shop.store.read(lambda work: work.runs.get(run.id))).status
     shop.outside.gate("gate").set()
     over = await shop.worker.wait(run.id)
@@ -125,10 +125,10 @@ async def test_batches_are_found_by_reference(life):
     """
     ask = a_node("ask", "data.set", fields={"fields": {"was": "nodes.start.item.n"}})
     nodes = [START, a_node("same"), a_node("waits", "test.wait"), ask]
-    shop = await life()
+    shop = await life(grace=timedelta(milliseconds=1))
     run = shop.start(a_document(nodes, "start -> same -> waits -> ask"), [{"n": 1}, {"n": 2}])
     await until(lambda: shop.outside.seen("wait"))
-    shop = await life(grace=timedelta(milliseconds=1))
+    shop = await life()
     shop.outside.gate("gate").set()
     await shop.worker.wait(run.id)
     assert [1, 2] == [item["was"] for item in (await shop.finished(run.id))["outputs"]["ask"]["out"]]
