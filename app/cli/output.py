@@ -17,6 +17,7 @@ from rich.table import Table
 from engine.errors import BadRequest, InvalidDocument, NotFound, TreadleError
 
 T = TypeVar("T")
+WIDE = 1000
 
 
 class Exit(IntEnum):
@@ -53,7 +54,10 @@ def say_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == columns[0])
     for row in rows:
         table.add_row(*row)
-    console().print(table)
+    out = console()
+    if not out.is_terminal:
+        out.width = WIDE  # somebody reads it line by line, so a row stays on one
+    out.print(table)
 
 
 def say_error(error: TreadleError, *, as_json: bool) -> None:

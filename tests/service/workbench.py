@@ -28,7 +28,7 @@ nodes:
   double:
     use: data.set
     with:
-      fields: {twice: item.n * 2}
+      fields: {twice: "item.n * 2"}
 edges:
   - start -> double
 layout:
