@@ -7,6 +7,7 @@ a firing is held. What was accepted and never started, because the program ended
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 LONGEST_KEY = 300
 AT_ONCE = 200
 """How many waiting firings are looked at in one go."""
+
+IN_ONE_GO = 20
+"""How many runs are started before others on the event loop get their turn."""
 
 REMEMBERED = 10_000
 
@@ -80,9 +84,11 @@ class Inbox:
         """Start the runs of firings that a change has accepted in its transaction; returns how many."""
         accepted = await self._store.write(change)
         count = 0
-        for trigger, firing, items in accepted:
+        for number, (trigger, firing, items) in enumerate(accepted, start=1):
             if firing.state == "queued" and await self._start(trigger, firing, items) is not None:
                 count += 1
+            if number % IN_ONE_GO == 0:
+                await asyncio.sleep(0)  # let webhooks and pages have their turn
         return count
 
     async def recover(self) -> int:

@@ -1,13 +1,21 @@
 """Schedules: each slot once, whatever stops in between, and what was missed as the workflow wants it."""
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from engine.clock import ManualClock
+from engine.events.types import RunFinished
+from engine.ids import new_workflow_id
+from engine.model.codec import document_hash, read_document, write_document
+from engine.model.workflow import Version, Workflow
+from engine.protocols import UnitOfWork
 from engine.triggers.schedule import slots_due
 from engine.triggers.timetable import parse_timetable
+from engine.triggers.triggers import Triggers
 from tests.web.house import House, a_house
 
 pytestmark = pytest.mark.anyio
@@ -146,8 +154,6 @@ async def test_two_clocks_for_one_table(tmp_path: Path, clock: ManualClock):
     """
     async with a_house(tmp_path, clock=clock) as house:
         await house.publish(a_schedule('cron: "0 7 * * *"'))
-        from engine.triggers.triggers import Triggers
-
         other = Triggers(house.store, house.worker, house.catalog, clock)
         await other.activation.refresh()
         clock.advance(timedelta(hours=7))
@@ -190,10 +196,6 @@ async def test_the_real_clock(tmp_path: Path):
     """
     async with a_house(tmp_path) as house:
         fired: list[object] = []
-        import asyncio
-
-        from engine.events.types import RunFinished
-
         over = asyncio.Event()
         house.bus.subscribe(lambda event: (fired.append(event), over.set() if len(fired) >= 2 else None), RunFinished)
         await house.publish(a_schedule("every: 1s"))
@@ -220,3 +222,56 @@ def test_years_of_missed_seconds_cost_nothing():
     table = parse_timetable({"every": "1s"})
     now = MIDNIGHT + timedelta(days=3000, milliseconds=500)
     assert (MIDNIGHT + timedelta(days=3000),) == slots_due(table, MIDNIGHT, now).fire
+
+
+@pytest.mark.slow
+async def test_hundreds_at_once(tmp_path: Path, clock: ManualClock):
+    """
+    Hundreds of workflows that are due in the same minute start within seconds, each once, and others get their turn meanwhile.
+    """
+    async with a_house(tmp_path, clock=clock) as house:
+        await publish_many(house, 400)
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        watching = asyncio.create_task(others())
+        clock.advance(timedelta(hours=7))
+        began = time.perf_counter()
+        assert 400 == await house.triggers.schedules.run_once()
+        took = time.perf_counter() - began
+        watching.cancel()
+        runs = await house.runs()
+        assert (400, 400) == (len(runs), len({run.workflow_id for run in runs}))
+        assert took < 10
+        assert turns > 50
+
+
+async def publish_many(house: House, count: int) -> None:
+    """Put many active workflows into the store in one go."""
+    now = house.clock.now()
+    documents = [read_document(a_schedule('cron: "0 7 * * *"', name=f"Nightly {number}")) for number in range(count)]
+
+    def add(work: UnitOfWork) -> None:
+        for document in documents:
+            version_id = document_hash(document)
+            workflow = Workflow(
+                id=new_workflow_id(now),
+                name=document.name,
+                draft=write_document(document),
+                revision=1,
+                active_version=version_id,
+                created_at=now,
+                updated_at=now,
+            )
+            version = Version(id=version_id, workflow_id=workflow.id, document=document, created_at=now, author="a test")
+            work.workflows.add(workflow)
+            work.workflows.add_version(version)
+            house.triggers.activation.switch_on(work, workflow, version)
+
+    await house.store.write(add)
+    await house.triggers.activation.refresh()
