@@ -175,6 +175,8 @@ class Expression:
     def _need_no_look(self, results: list[Any]) -> bool:
         """Tell whether these can only be values that an item may hold."""
         kinds = set(map(type, results))
+        if kinds <= NUMBERS:
+            return all([-_SAFE_NUMBER < value < _SAFE_NUMBER for value in results])  # noqa: C419 - a list is a third faster
         if not kinds <= _SIMPLE and not (kinds <= _PICKED and not self._is_building):
             return False
         if int in kinds or float in kinds:

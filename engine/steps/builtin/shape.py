@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import Annotated, Any, Literal
 
@@ -52,12 +52,14 @@ def set_fields(
 ) -> Output:
     """Adds fields to each item or changes them. `customer.city` reaches into objects and makes them where they are missing."""
     failed: Failures = {}
-    columns = {name: values_of(computed, batch.items, failed) for name, computed in fields.items()}
-    items, indexes = without(batch.items, failed)
-    if indexes is not None:
-        columns = {name: [values[index] for index in indexes] for name, values in columns.items()}
+    items = batch.items
+    indexes: Sequence[int] | None = None
+    columns = {name: values_of(computed, items, failed) for name, computed in fields.items()}
+    if failed:
+        items, indexes = without(items, failed)
+        columns = {name: [values[index] for index in indexes or ()] for name, values in columns.items()}
     made = _merged(items, columns, keep=keep == "all")
-    for path in [split_path(str(name), "remove") for name in remove or ()]:
+    for path in [split_path(str(name), "remove") for name in remove] if remove else ():
         made = [drop(entry, path) for entry in made]
     return finish(Output(made, origin_map(indexes)), failed)  # type: ignore[no-any-return]
 
@@ -134,13 +136,12 @@ def _filled(items: Batch, fields: Mapping[str, Any], *, keep: bool) -> Batch:
 
 def _merged(items: Batch, columns: Mapping[str, list[Any]], *, keep: bool) -> Batch:
     """Return new items with the columns laid over the old fields, or standing alone; names may be paths."""
-    flat = {name: plain_values(values) for name, values in columns.items() if "." not in name}
-    deep = {split_path(name, "fields"): plain_values(values) for name, values in columns.items() if "." in name}
-    made = (
-        _laid_over(items, tuple(flat), list(flat.values()))
-        if keep
-        else _standing_alone(tuple(flat), list(flat.values()), len(items))
-    )
+    deep: dict[tuple[str, ...], list[Any]] = {}
+    if "." in "".join(columns):
+        deep = {split_path(name, "fields"): plain_values(values) for name, values in columns.items() if "." in name}
+        columns = {name: values for name, values in columns.items() if "." not in name}
+    flat = [plain_values(values) for values in columns.values()]
+    made = _laid_over(items, tuple(columns), flat) if keep else _standing_alone(tuple(columns), flat, len(items))
     for path, values in deep.items():
         made = [put(item, path, value) for item, value in zip(made, values, strict=True)]
     return made
@@ -164,11 +165,12 @@ def _standing_alone(names: tuple[str, ...], columns: list[list[Any]], count: int
 
 def _laid_over(items: Batch, names: tuple[str, ...], columns: list[list[Any]]) -> Batch:
     """Return an item per item with the columns laid over it."""
+    if len(names) == 1:
+        a, first = names[0], columns[0]
+        return [{**item, a: v} for item, v in zip(items, first, strict=True)]
     match names, columns:
         case (), _:
             return list(items)
-        case (a,), (first,):
-            return [{**item, a: v} for item, v in zip(items, first, strict=True)]
         case (a, b), (first, second):
             return [{**item, a: v, b: w} for item, v, w in zip(items, first, second, strict=True)]
         case (a, b, c), (first, second, third):
