@@ -15,6 +15,8 @@ YEAR = 31_536_000
 THEME_COOKIE = "treadle_theme"
 PASTED = "treadle_pasted"
 """The event that carries a document pasted anywhere on a page but into a field."""
+KEY = "treadle_key"
+"""The event of a key that the whole page acts on."""
 
 
 def remember_theme(theme: str) -> None:
@@ -40,6 +42,26 @@ def listen_for_paste(longest: int) -> None:
         if (e.target.closest && e.target.closest('input, textarea, [contenteditable=true], .q-dialog')) return;
         const t = e.clipboardData.getData('text/plain');
         if (t && t.length <= {int(longest)} && /^\\s*(treadle\\s*:|\\{{)/m.test(t)) emitEvent('{PASTED}', t);
+    }})"""
+    ui.add_head_html(f"<script>{script}</script>")
+
+
+def listen_for_keys() -> None:
+    """
+    Tell the page (event `KEY`) of `help`, `search` and `test`: ?, /, and Ctrl+Enter.
+
+    What is typed into a field is typed there, only Ctrl+Enter counts everywhere but in a dialog; the canvas has its own keys.
+    """
+    script = f"""document.addEventListener('keydown', e => {{
+        const at = e.target.closest ? e.target : document.body;
+        if (at.closest('.q-dialog')) return;
+        const typing = at.closest('input, textarea, select, [contenteditable=true]');
+        const drawing = at.closest('.treadle-canvas');
+        const tell = what => {{ e.preventDefault(); emitEvent('{KEY}', what); }};
+        if (e.key === 'Enter' && (e.ctrlKey || e.metaKey) && !drawing) return tell('test');
+        if (typing || e.ctrlKey || e.metaKey || e.altKey) return;
+        if (e.key === '?') return tell('help');
+        if (e.key === '/' && !drawing) return tell('search');
     }})"""
     ui.add_head_html(f"<script>{script}</script>")
 

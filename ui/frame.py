@@ -9,7 +9,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from . import words
-from .browser import remember_theme
+from .browser import KEY, listen_for_keys, remember_theme
 from .components.parts import box, icon, icon_button, link, row, text
 from .help import show_shortcuts
 from .theme import apply_theme, chosen_theme
@@ -26,6 +26,8 @@ def frame(title: str, *, here: str, wide: bool = False) -> Iterator[Element]:
     """Lay out a page beside the places to go; yields the column that holds its content."""
     ui.page_title(words.page_title(title))
     dark = apply_theme()
+    listen_for_keys()
+    ui.on(KEY, lambda event: show_shortcuts() if event.args == "help" else None)
     with box("tr-frame"):
         with box("tr-side", tag="nav").props(f'aria-label="{words.PLACES}"'):
             with link("/", "tr-brand"):

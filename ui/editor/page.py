@@ -14,8 +14,10 @@ from engine.model.run import FINAL
 from engine.model.workflow import Node
 
 from .. import words
+from ..browser import KEY, listen_for_keys
 from ..components.parts import banner, box, button
 from ..frame import frame
+from ..help import show_shortcuts
 from ..live import Live
 from ..notices import guarded, show_error
 from ..session import current_studio
@@ -63,6 +65,7 @@ class Editor:
         ui.page_title(words.page_title(draft.document.name))
         dark = apply_theme()
         self._desk = Desk(studio, draft)
+        self._is_starting = False
         desk = self._desk
         with box("tr-editor"):
             TopBar(
@@ -84,7 +87,8 @@ class Editor:
             self._inspector = Inspector(desk, test_from=self._test, paste=self._paste)
         desk.on("over", self._run_over)
         self._quick = QuickAdd(studio.catalog, self._add_quick)
-        ui.keyboard(self._page_key, ignore=["input", "select", "textarea", "button"], repeating=False)
+        listen_for_keys()
+        ui.on(KEY, self._page_key)
         Live(studio, desk.hear, RunStarted, StepStarted, StepFinished, StepRetrying, RunFinished, concerns=desk.concerns)
         Live(studio, self._other_run, RunQueued, concerns=self._is_new_test)
 
@@ -124,8 +128,9 @@ class Editor:
     # ------------------------------------------------------------------ testing
     async def _test(self, from_node: str | None = None) -> None:
         desk = self._desk
-        if desk.is_running:
+        if desk.is_running or self._is_starting:
             return
+        self._is_starting = True
         try:
             run = await desk.studio.runs.start(desk.draft.workflow_id, is_test=True, from_node=from_node)
         except InvalidDocument as error:
@@ -137,6 +142,8 @@ class Editor:
         except Exception as error:
             show_error(error)
             return
+        finally:
+            self._is_starting = False
         await desk.show_run(run)
         newest = await desk.studio.runs.get(run.id)  # a quick run may be over before anybody listened
         if newest.status != run.status:
@@ -198,13 +205,10 @@ class Editor:
                 self._board.canvas.announce(words.SAVED)
 
     async def _page_key(self, event: Any) -> None:
-        if not event.action.keydown:
-            return
-        if event.key == "?":
-            from ..help import show_shortcuts
-
-            show_shortcuts()
-        elif event.key == "Enter" and event.modifiers.ctrl:
-            await self._test()
-        elif event.key == "/":
-            focus_search()
+        match event.args:
+            case "help":
+                show_shortcuts()
+            case "search":
+                focus_search()
+            case "test":
+                await self._test()

@@ -92,7 +92,7 @@ class FieldEditor:
                     icon("error" if problem.severity == "error" else "warning")
                     with box("tr-grow"):
                         text(words.sentence(self.without_label(problem.text)), tag="div")
-                        if problem.hint:
+                        if problem.hint and problem.hint != self.spec.help:  # the help stands above already
                             text(words.sentence(problem.hint), "tr-field__problemhint", tag="div")
 
     def said_by_previews(self) -> list[str]:

@@ -167,6 +167,7 @@ export default {
         event.preventDefault();
         this.flush();
       }
+      if (event.key === "Enter" && event.ctrlKey) this.flush(); // Ctrl+Enter tests what stands here now
       // The canvas has keys of its own; what is typed here is typed here.
       if (!(event.ctrlKey && event.key === "Enter")) event.stopPropagation();
     },
