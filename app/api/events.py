@@ -44,6 +44,9 @@ async def follow(studio: Studio, run_id: RunId) -> AsyncIterator[bytes]:
         while True:
             run = await studio.runs.get(run_id)
             if run.status.is_final:
+                while waiting and not has_gap:
+                    if told := _told(waiting.popleft()):
+                        yield told
                 yield _event("finished", await studio.runs.finished(run_id))
                 return
             if not waiting:
