@@ -154,7 +154,8 @@ async def _show_running(settings: Settings, url: str, *, window: bool) -> None:
     finally:
         await treadle.stop()
     opened = await asyncio.to_thread(open_window, link, data_dir=settings.data)
-    Console(stderr=True).print(f"Treadle is running already: {url if opened else link}", markup=False, highlight=False)
+    where = url if opened else link
+    Console(stderr=True).print(f"Treadle is running already: {where}", markup=False, highlight=False, soft_wrap=True)
     if opened is not None:
         await asyncio.to_thread(opened.wait)
 

@@ -49,7 +49,10 @@ class Shell:
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TREADLE_") and name != "DISPLAY"}
+    """Return the environment of a machine without a screen and with one data folder."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TREADLE_", "DISPLAY", "WAYLAND_DISPLAY"))
+    }
     return {**kept, "TREADLE_DATA": str(data), "PYTHONPATH": str(ROOT), "TERM": "dumb", **more}
 
 
