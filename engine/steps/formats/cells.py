@@ -80,13 +80,15 @@ def tidy_header(cells: Iterable[Any]) -> list[str]:
     """Return column names: trimmed, empty ones numbered, repeated ones made unique (`name`, `name_2`)."""
     names: list[str] = []
     used: set[str] = set()
+    counts: dict[str, int] = {}
     for place, cell in enumerate(cells, 1):
         base = str(cell).strip() if cell is not None else ""
         base = base.removeprefix("\ufeff") or f"column_{place}"
-        name, count = base, 1
+        name, count = base, counts.get(base, 1)
         while name in used:
             count += 1
             name = f"{base}_{count}"
+        counts[base] = count
         used.add(name)
         names.append(name)
     return names

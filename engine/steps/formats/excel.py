@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -28,6 +29,7 @@ MOST_ROWS: Final = 1_048_576
 MOST_COLUMNS: Final = 16_384
 LONGEST_CELL: Final = 32_767
 LARGEST_UNPACKED: Final = 2_000_000_000
+MOST_EMPTY: Final = 10_000_000
 MEASURED_ROWS: Final = 1000
 _ISO_DATE: Final = re.compile(r"(?:19|20|21)[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
 _ISO_MOMENT: Final = re.compile(
@@ -56,10 +58,26 @@ def read_excel(
                 "from", f"This is no Excel workbook (.xlsx): {error}.", hint="Save older .xls files as .xlsx first."
             ) from None
         try:
-            rows = _sheet(book, sheet).iter_rows(min_row=skip + 1)
-            yield from _items(rows, header, columns)
+            found = _sheet(book, sheet)
+            found.reset_dimensions()  # what a sheet says about its size is often wrong, and rows beyond it would be left out
+            yield from _whole(_items(found.iter_rows(min_row=skip + 1, max_row=MOST_ROWS), header, columns))
         finally:
             book.close()
+
+
+def _whole(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items; raises `BadInput` where the workbook is damaged, or where nearly all of it would be empty fields."""
+    fields = filled = 0
+    try:
+        for item in items:
+            fields += len(item)
+            if fields > MOST_EMPTY:
+                filled += sum(value is not None for value in item.values())
+                if fields > MOST_EMPTY + 50 * filled:
+                    raise BadInput("from", "The sheet is so wide and so empty that it cannot be read as a table.")
+            yield item
+    except (ValueError, LookupError, TypeError, OverflowError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadInput("from", f"The workbook is damaged: {error}.", hint="Open it in Excel and save it anew.") from None
 
 
 def _items(rows: Iterator[Any], header: bool, columns: Sequence[str]) -> Iterator[Item]:

@@ -15,6 +15,7 @@ from engine.steps.formats.source import Source
 
 WIDEST_SPAN: Final = 1000
 LARGEST: Final = 100_000_000
+MOST_CELLS: Final = 10_000_000
 _ROWS: Final = "./tr | ./thead/tr | ./tbody/tr | ./tfoot/tr"
 
 
@@ -102,6 +103,7 @@ def _grid(rows: list[Any]) -> list[list[str]]:
     """Return the texts row by row, a spanned cell repeated in each place it covers."""
     hanging: dict[int, tuple[int, str]] = {}
     grid: list[list[str]] = []
+    made = 0
     for row in rows:
         cells: list[str] = []
 
@@ -119,7 +121,10 @@ def _grid(rows: list[Any]) -> list[list[str]]:
                 if (down := _span(cell, "rowspan")) > 1:
                     hanging[len(cells)] = (down - 1, text)
                 cells.append(text)
+            if made + len(cells) > MOST_CELLS:
+                raise BadInput("from", f"With its spans the table has more than {MOST_CELLS:,} cells.")
         hang()
+        made += len(cells)
         grid.append(cells)
     return grid
 

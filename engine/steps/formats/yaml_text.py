@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from engine.errors import BadInput
@@ -17,14 +18,15 @@ from engine.steps.formats.json_text import items_in
 from engine.steps.formats.source import Source
 
 DEEPEST: Final = 100
-LARGEST: Final = 20_000_000
+LARGEST: Final = 5_000_000
+MOST_MERGED: Final = 50_000
 
 
 def read_yaml(source: Source, *, path: str = "", encoding: str = "auto") -> Iterator[Item]:
     """
     Yield the items of a YAML text: a list's entries, several documents, or the one object; dates become texts.
 
-    Raises `BadInput` with the line for what is no YAML, for tags that name Python things, for texts over 20 MB, and for
+    Raises `BadInput` with the line for what is no YAML, for tags that name Python things, for texts over 5 MB, and for
     aliases that make more of the text than ten times its size.
     """
     if source.size > LARGEST:
@@ -33,7 +35,9 @@ def read_yaml(source: Source, *, path: str = "", encoding: str = "auto") -> Iter
         )
     text = source.text(encoding)
     try:
-        documents = list(YAML(typ="safe", pure=True).load_all(text))
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = _Constructor
+        documents = list(yaml.load_all(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"Line {mark.line + 1}" if mark else "The text"
@@ -58,6 +62,18 @@ def write_yaml(items: Batch) -> bytes:
     yaml.representer.ignore_aliases = lambda data: True
     yaml.dump([_writable(item) for item in items], stream)
     return stream.getvalue()
+
+
+class _Constructor(SafeConstructor):
+    """Makes plain data; mappings that merge others (`<<`) may not grow without end."""
+
+    def flatten_mapping(self, node: Any) -> Any:
+        """Merge as YAML says; raises `BadInput` for a mapping that has become far too large."""
+        written = len(node.value)
+        found = super().flatten_mapping(node)
+        if len(node.value) > written + MOST_MERGED:
+            raise BadInput("from", f"A mapping of the YAML merges more than {MOST_MERGED:,} fields of others.")
+        return found
 
 
 def _plain(value: Any, budget: list[int], depth: int) -> Any:
