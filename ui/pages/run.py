@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nicegui import ui
 
@@ -111,6 +111,9 @@ class RunPage:
                     icon="edit",
                     mark="open-workflow",
                 )
+            if run.status is RunStatus.NEEDS_DECISION:
+                button(words.DECIDE_SKIP, lambda: self._decide("skip"), icon="redo", mark="decide-skip")
+                button(words.DECIDE_RETRY, lambda: self._decide("retry"), icon="replay", kind="primary", mark="decide-retry")
             if run.status not in FINAL:
                 button(words.CANCEL_RUN, self._cancel, icon="stop", mark="cancel")
             elif run.status in (RunStatus.FAILED, RunStatus.CANCELLED):
@@ -183,6 +186,11 @@ class RunPage:
     @guarded
     async def _cancel(self) -> None:
         self._run = await self._studio.runs.cancel(self._run.id)
+        await self.load()
+
+    @guarded
+    async def _decide(self, decision: Literal["retry", "skip"]) -> None:
+        self._run = await self._studio.runs.decide(self._run.id, decision)
         await self.load()
 
     @guarded

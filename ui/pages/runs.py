@@ -48,6 +48,7 @@ class RunList:
         self._kind = "all"
         self._runs: list[Run] = []
         self._has_more = False
+        self._is_drawn = False
         with box("tr-pagehead"):
             text(words.RUNS, "tr-h1", tag="h1")
             box("tr-grow")
@@ -77,6 +78,8 @@ class RunList:
         """Read the newest runs that pass the filters, as many as are shown."""
         limit = max(PAGE, len(self._runs))
         found = await self._studio.runs.list_page(self._filter(limit + 1))
+        if found[:limit] == self._runs and self._is_drawn:
+            return  # nothing moved: what somebody is about to click stays where it is
         self._runs, self._has_more = found[:limit], len(found) > limit
         self._show()
 
@@ -104,6 +107,7 @@ class RunList:
         )
 
     def _show(self) -> None:
+        self._is_drawn = True
         now = self._studio.clock.now()
         self._body.clear()
         self._foot.set_visibility(self._has_more)
@@ -147,7 +151,7 @@ class RunList:
         await self._anew()
 
     async def _anew(self) -> None:
-        self._runs = []
+        self._runs, self._is_drawn = [], False
         await self.load()
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
@@ -50,6 +50,7 @@ class WorkflowList:
         self._studio = studio
         self._text = ""
         self._rows: list[WorkflowRow] = []
+        self._look: tuple[Any, ...] | None = None
         DropImport(self._create)
         with box("tr-pagehead"):
             text(words.WORKFLOWS, "tr-h1", tag="h1")
@@ -61,8 +62,12 @@ class WorkflowList:
         self._body = box("tr-card tr-list").mark("workflows")
 
     async def load(self) -> None:
-        """Read the rows and show them."""
+        """Read the rows and show them; what looks the same stays, so that no click goes to a row just redrawn."""
         self._rows = await self._studio.workflows.list_rows(self._text)
+        look = (self._text, *map(_look_of, self._rows))
+        if look == self._look:
+            return
+        self._look = look
         self._count.text = f"{len(self._rows):,}"
         self._count.set_visibility(bool(self._rows))
         self._body.clear()
@@ -123,6 +128,7 @@ class WorkflowList:
                     show_done(words.switched_off(workflow.name))
             except Exception as error:
                 show_error(error)
+                self._look = None  # the switch shows what is not so
                 await self.load()
 
         with row("tr-list__above"):
@@ -196,6 +202,12 @@ class WorkflowList:
         show_done(words.IMPORT_DONE, caption=workflow.name)
         await self.load()
         return True
+
+
+def _look_of(line: WorkflowRow) -> tuple[Any, ...]:
+    workflow, last = line.workflow, line.last_run
+    run = (last.id, last.status) if last else None
+    return (workflow.id, workflow.name, workflow.updated_at, workflow.active_version, line.trigger_kinds, run)
 
 
 def triggers_of(draft: str) -> tuple[str, ...]:
