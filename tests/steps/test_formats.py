@@ -227,7 +227,7 @@ def test_huge_yaml_is_refused():
     """
     Past 20 MB there are better formats.
     """
-    with pytest.raises(BadInput, match="larger than 20 MB"):
+    with pytest.raises(BadInput, match="larger than 5 MB"):
         list(read_yaml(Source(lambda: None, size=30_000_000)))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from itertools import pairwise
 
 import pytest
 from openpyxl import Workbook
@@ -91,9 +92,8 @@ def test_mappings_that_merge_each_other():
     """
     names = "abcdefghijkl"
     lines = ["a: &a {x: 1, y: 2}"]
-    lines += [
-        f"{new}: &{new} {{<<: [{', '.join(f'*{old}' for _ in range(9))}]}}" for old, new in zip(names, names[1:], strict=False)
-    ]
+    for old, new in pairwise(names):
+        lines.append(f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 9)}]}}")
     with pytest.raises(BadInput):
         list(read_yaml(a_source("\n".join(lines).encode())))
     assert [{"base": {"x": 1}, "own": {"x": 1, "z": 2}}] == list(read_yaml(a_source(b"base: &b {x: 1}\nown: {<<: *b, z: 2}\n")))
