@@ -225,7 +225,7 @@ def test_harmful_and_broken_yaml_is_refused(bench, text, expected):
 
 def test_huge_yaml_is_refused():
     """
-    Past 20 MB there are better formats.
+    Past 5 MB there are better formats.
     """
     with pytest.raises(BadInput, match="larger than 5 MB"):
         list(read_yaml(Source(lambda: None, size=30_000_000)))

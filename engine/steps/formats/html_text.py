@@ -117,8 +117,9 @@ def _grid(rows: list[Any]) -> list[list[str]]:
         for cell in row.xpath("./td | ./th"):
             hang()
             text = " ".join("".join(cell.itertext()).split())
+            down = _span(cell, "rowspan")
             for _ in range(_span(cell, "colspan")):
-                if (down := _span(cell, "rowspan")) > 1:
+                if down > 1:
                     hanging[len(cells)] = (down - 1, text)
                 cells.append(text)
             if made + len(cells) > MOST_CELLS:
