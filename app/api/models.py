@@ -36,6 +36,12 @@ class Activate(In):
     message: str = Field("", max_length=2000)
 
 
+class Decide(In):
+    """What becomes of a step of which nobody knows whether it took place."""
+
+    decision: Literal["retry", "skip"]
+
+
 class Problem(BaseModel):
     """What went wrong, what to do about it, and where it is."""
 

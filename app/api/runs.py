@@ -11,7 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
 from app.api.forms import run_form, step_form
-from app.api.models import DataPage, FinishedRun, RunPage, RunRow, Status, StepList
+from app.api.models import DataPage, Decide, FinishedRun, RunPage, RunRow, Status, StepList
 from engine.access import may
 from engine.errors import BadRequest
 from engine.ids import RunId
@@ -100,6 +100,21 @@ async def cancel_run(studio: Caller, run_id: RunRef) -> Response:
     """A step at work is told to stop. A run that is over already is a conflict."""
     run = await studio.runs.cancel(run_id)
     return answer(await studio.runs.finished(run_id) if may(studio.actor, "read") else finished_form(run, {}))
+
+
+@router.post(
+    "/{run_id}/decide",
+    summary="Answer what a run asks",
+    status_code=202,
+    responses={202: {"model": RunRow}, **problems(404, 409)},
+)
+async def decide_run(studio: Caller, run_id: RunRef, given: Decide) -> Response:
+    """
+    A run that needs a decision goes on.
+
+    It stands at a change outside that may or may not have taken place: `retry` does it again, `skip` leaves it out.
+    """
+    return answer(run_form(await studio.runs.decide(run_id, given.decision)), 202)
 
 
 @router.post("/{run_id}/retry", summary="Run again", status_code=202, responses={202: {"model": RunRow}, **problems(404, 409)})

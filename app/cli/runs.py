@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.build import Treadle, build
 from app.cli.documents import read_checked
@@ -25,7 +24,7 @@ from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import RunFilter
 
-runs = typer.Typer(help="Runs: list, show, retry, cancel.", no_args_is_help=True)
+runs = typer.Typer(help="Runs: list, show, retry, decide, cancel.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(help="The run's id.")]
 
 EXITS = {RunStatus.SUCCEEDED: Exit.DONE, RunStatus.WAITING: Exit.PARKED, RunStatus.NEEDS_DECISION: Exit.PARKED}
@@ -240,6 +239,24 @@ async def retry(run_id: RunArgument, data: DataOption = None, as_json: AsJson = 
     """Run again from the failed step, with what the steps before it gave."""
     async with at_work(data, engine=True) as work:
         finished = await work.retry(run_id)
+    say_finished(finished, as_json=as_json)
+    status = RunStatus(finished["status"])
+    return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)
+
+
+@runs.command("decide")
+@command
+async def decide(
+    run_id: RunArgument,
+    decision: Annotated[
+        Literal["retry", "skip"], typer.Argument(help="retry: do the uncertain step again; skip: leave it out.")
+    ],
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Answer a run that needs a decision, and let it go on."""
+    async with at_work(data, engine=True) as work:
+        finished = await work.decide(run_id, decision)
     say_finished(finished, as_json=as_json)
     status = RunStatus(finished["status"])
     return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)

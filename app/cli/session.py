@@ -6,20 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from app.build import Treadle, build
 from app.config import Settings, load_settings
 from app.instance import find_instance
-from app.remote import Remote, connect
 from engine.access import OWNER
 from engine.errors import Conflict, NotFound
 from engine.model.codec import read_document
-from engine.model.run import RunStatus
+from engine.model.run import Run, RunStatus
 from engine.run.folders import Folders
 from engine.service import Studio
+
+if TYPE_CHECKING:
+    from app.remote import Remote
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", envvar="TREADLE_DATA", help="The folder that holds everything.", show_default=False)
@@ -95,16 +97,28 @@ class AtWork:
     async def retry(self, run_id: str) -> dict[str, Any]:
         """Run again what failed, and return the finished run."""
         if self._remote:
-            run = await self._remote.call("POST", f"/runs/{run_id}/retry")
-            pause = 0.05
-            while RunStatus(run["status"]) in {RunStatus.QUEUED, RunStatus.RUNNING}:
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, 2.0)
-                run = await self._remote.call("GET", f"/runs/{run['id']}")
-            return dict(await self._remote.call("GET", f"/runs/{run['id']}"))
-        run = await self.studio.runs.retry(run_id)
+            return await self._follow(self._remote, await self._remote.call("POST", f"/runs/{run_id}/retry"))
+        return await self._finish(await self.studio.runs.retry(run_id))
+
+    async def decide(self, run_id: str, decision: Literal["retry", "skip"]) -> dict[str, Any]:
+        """Let a run go on that asks what to do, and return the finished run."""
+        if self._remote:
+            run = await self._remote.call("POST", f"/runs/{run_id}/decide", json={"decision": decision})
+            return await self._follow(self._remote, run)
+        return await self._finish(await self.studio.runs.decide(run_id, decision))
+
+    async def _finish(self, run: Run) -> dict[str, Any]:
         await self.studio.runs.wait(run.id, None)
         return await self.studio.runs.finished(run.id)
+
+    @staticmethod
+    async def _follow(remote: Remote, run: dict[str, Any]) -> dict[str, Any]:
+        pause = 0.05
+        while RunStatus(run["status"]) in {RunStatus.QUEUED, RunStatus.RUNNING}:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+            run = await remote.call("GET", f"/runs/{run['id']}")
+        return dict(await remote.call("GET", f"/runs/{run['id']}"))
 
     async def _find_same_name(self, text: str) -> str | None:
         try:
@@ -129,6 +143,8 @@ async def at_work(data: Path | None, *, reading: bool = False, engine: bool = Fa
         if instance is None:
             yield AtWork(treadle, None)
         else:
+            from app.remote import connect  # with the HTTP library, which other commands do without
+
             async with connect(instance, treadle.studio(OWNER).tokens) as remote:
                 yield AtWork(treadle, remote)
     finally:

@@ -16,12 +16,15 @@ from engine.model.run import Run, RunStatus, Step
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, Store, UnitOfWork
 from engine.run.payloads import show
+from engine.run.takeover import Decision
 from engine.run.worker import Worker
 from engine.service.drafts import OpenDrafts
 from engine.service.views import DataPage, RunData, finished_form, fold_steps, node_of, settle_open
 from engine.service.workflows import find_workflow
 from engine.steps.catalog import Catalog
 from engine.steps.check import check_document
+
+A_MOMENT = timedelta(seconds=1)
 
 Input = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -125,6 +128,16 @@ class RunService:
         if run.status.is_final:
             raise Conflict(f"The run is over already: {run.status.value}.", where={"run": run.id, "status": run.status.value})
         return await self._worker.cancel(RunId(run_id))
+
+    async def decide(self, run_id: str, decision: Decision) -> Run:
+        """
+        Answer a run that needs a decision: do the uncertain step again (`retry`) or leave it out (`skip`); the run goes on.
+
+        Returns it as it stands a moment later. Raises `NotFound`, and `Conflict` when the run does not ask anything.
+        """
+        require(self._actor, "run", "decide about runs")
+        await self._worker.decide(RunId(run_id), decision)
+        return await self._worker.wait(RunId(run_id), A_MOMENT)
 
     async def retry(self, run_id: str) -> Run:
         """

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from app.api import build_api
+from engine.model.run import RunStatus
 from tests.api.contract import API, Contract
+from tests.parked import leave_behind
 from tests.web.house import House, a_house, served
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +96,8 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
         await client.get(f"{API}/runs/{run}/steps/keep/input")
         await client.get(f"{API}/runs/{run}/events")
     await client.post(f"{API}/runs/{failed['id']}/retry")
+    parked = await leave_behind(house.store, house.clock.now(), status=RunStatus.NEEDS_DECISION)
+    await client.post(f"{API}/runs/{parked}/decide", json={"decision": "skip"})
     house.worker._queue.slots = 0
     waiting = (await client.post(f"{API}/workflows/{workflow}/runs", json={"input": {"no": 1}})).json()
     assert "queued" == waiting["status"]
@@ -109,6 +113,11 @@ def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:
     """Return every operation with its parameters filled in."""
     given = {"ref": "none", "run_id": "none", "node": "none", "name": "none", **names}
     return [(method, API + path.format(**given)) for method, path in (name.split(" ") for name in sorted(contract.operations))]
+
+
+def decision(path: str) -> dict[str, Any]:
+    """Return the body that the one operation needs that cannot do without."""
+    return {"json": {"decision": "skip"}} if path.endswith("/decide") else {}
 
 
 async def test_nobody_gets_a_401_everywhere(client: httpx.AsyncClient, contract: Contract):
@@ -128,7 +137,7 @@ async def test_a_token_without_scopes_gets_a_403_everywhere(house: House, client
     for method, path in calls(contract, name="data.set"):
         body: dict[str, Any] = {"content": DOCUMENT, "headers": {**YAML, **only_admin}}
         if method in {"GET", "DELETE"} or not path.endswith(("/workflows", "/workflows/none")):
-            body = {"headers": only_admin}
+            body = {"headers": only_admin, **decision(path)}
         assert 403 == (await client.request(method, path, **body)).status_code, f"{method} {path}"
 
 
@@ -139,7 +148,7 @@ async def test_what_is_not_there_is_a_404_everywhere(client: httpx.AsyncClient, 
     for method, path in calls(contract):
         if "none" not in path:
             continue
-        body: dict[str, Any] = {"content": DOCUMENT, "headers": YAML} if method == "PUT" else {}
+        body: dict[str, Any] = {"content": DOCUMENT, "headers": YAML} if method == "PUT" else decision(path)
         assert 404 == (await client.request(method, path, **body)).status_code, f"{method} {path}"
 
 

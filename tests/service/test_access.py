@@ -34,6 +34,7 @@ CALLS = {
     "runs.start_document": ("run", (read_document(DOUBLE),)),
     "runs.cancel": ("run", (RUN,)),
     "runs.retry": ("run", (RUN,)),
+    "runs.decide": ("run", (RUN, "retry")),
     "runs.wait": ("read", (RUN, None)),
     "runs.get": ("read", (RUN,)),
     "runs.list_page": ("read", (RunFilter(),)),
