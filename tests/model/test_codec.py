@@ -309,10 +309,10 @@ def test_hundreds_of_problems_end_the_list():
         f"treadle: 1\nname: x\nnodes:\n{nodes}layout:\n{places}",
         "treadle: 1\nname: x\nname: &a x\n" + "name: &a x\n" * 600,
     ):
-        started = time.perf_counter()
+        started = time.process_time()
         parsed = parse_document(text)
         assert ("too_many", 501) == (parsed.problems[-1].code, len(parsed.problems))
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < 5
 
 
 def test_five_thousand_nodes_are_read_and_written_back():

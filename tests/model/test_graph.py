@@ -87,7 +87,7 @@ def test_five_thousand_nodes_are_cheap():
     """Building the graph of the largest workflow and asking for all ancestors stays far below a second."""
     nodes = {NodeId(f"n{i}"): Node(id=NodeId(f"n{i}"), use="x") for i in range(5000)}
     edges = [Edge(NodeId(f"n{i}"), NodeId(f"n{j}")) for i in range(5000) for j in (i + 1, i + 7) if j < 5000]
-    started = time.perf_counter()
+    started = time.process_time()
     graph = Graph.build(nodes, edges)
     assert graph.is_upstream(NodeId("n0"), NodeId("n4999"))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

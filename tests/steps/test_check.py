@@ -245,10 +245,10 @@ def test_hundreds_of_problems_end_the_list():
     """A large document in which nothing fits is answered quickly."""
     nodes = "".join(f"  n{i}: {{use: data.filtre, with: {{where: nodes.m{i}.item}}}}\n" for i in range(4000))
     edges = "".join(f"  - m{i} -> n{i}\n" for i in range(4000))
-    started = time.perf_counter()
+    started = time.process_time()
     found = check_document(read_document(f"treadle: 1\nname: Demo\nnodes:\n{nodes}edges:\n{edges}"), CATALOG)
     assert ("too_many", 501) == (found[-1].code, len(found))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_thousand_nodes_are_checked_in_a_blink():
@@ -260,6 +260,6 @@ def test_a_thousand_nodes_are_checked_in_a_blink():
     data["edges"] = ["start -> n0", *(f"n{i} -> n{i + 1}" for i in range(999))]
     document = document_from_data(data)
     assert [] == check_document(document, CATALOG)
-    started = time.perf_counter()
+    started = time.process_time()
     check_document(document, CATALOG)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
