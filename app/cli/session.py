@@ -32,7 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 def settings_of(data: Path | None, **given: Any) -> Settings:
     """Return the settings for a command and make sure that the data folder is there."""
     settings = load_settings(data=data, **given)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings
 
 

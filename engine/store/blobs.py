@@ -137,7 +137,7 @@ class _Incoming:
     def __init__(self, store: BlobStore) -> None:
         self._store, self._hash, self._size = store, hashlib.sha256(), 0
         try:
-            store.folder.mkdir(parents=True, exist_ok=True)
+            store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=".incoming-", dir=store.folder)
         except OSError as error:
             raise _refused(store.folder, error) from error

@@ -99,7 +99,7 @@ def take_snapshot(database: SqliteDatabase, *, clock: Clock) -> Path:
     """
     assert database.path is not None
     folder = database.path.parent / "snapshots"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"{database.path.stem}-{clock.now():%Y%m%dT%H%M%S%f}.db"
     unfinished = target.with_suffix(".part")
     unfinished.unlink(missing_ok=True)

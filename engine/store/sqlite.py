@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +74,8 @@ class SqliteDatabase(Database):
             self._anchor = self._connect()
         else:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _keep_private(self.path)
             except OSError as error:
                 raise self.explain(error) from error
         super().open()
@@ -97,6 +100,7 @@ class SqliteDatabase(Database):
 
     def copy_to(self, target: Path) -> None:
         """Write a compact copy of the whole database to a file that does not exist yet; it gets the same key."""
+        _keep_private(target)
         connection = self._connect()
         try:
             connection.execute("VACUUM INTO ?", (str(target),))
@@ -163,6 +167,21 @@ class SqliteDatabase(Database):
         connection.execute("PRAGMA query_only = ON")
         connection.create_function("casefold", 1, _casefold, deterministic=True)
         return connection
+
+
+def _keep_private(path: Path) -> None:
+    """
+    Make sure that a file is there, empty if it is new, and that nobody else on this machine may read it.
+
+    The database holds the key that signs its owner in; its log gets the rights of the file.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened: closing a file takes the locks away that SQLite has on it in this process.
+        if os.name != "nt" and path.stat().st_mode & 0o077:
+            with suppress(PermissionError):
+                path.chmod(0o600)
 
 
 def _begin_immediate(connection: Connection) -> None:
