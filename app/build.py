@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from app.config import Settings
 from app.lifecycle import Lifecycle, Service
-from app.version import VERSION
 from connectors import load_connectors
-from connectors._runtime.http import HttpClient
 from engine.access import Actor
 from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
@@ -21,6 +21,7 @@ from engine.service import Parts, Studio
 from engine.service.samples import Samples
 from engine.steps.builtin import builtin_steps
 from engine.steps.catalog import Catalog
+from engine.steps.contract import Http
 from engine.store import SqlStore, open_store
 from engine.triggers.triggers import Triggers
 
@@ -49,7 +50,7 @@ class Treadle:
         store: SqlStore,
         bus: EventBus,
         catalog: Catalog,
-        http: HttpClient,
+        http: Outside,
         folders: Folders,
     ) -> None:
         self.settings, self.clock, self.store, self.bus = settings, clock, store, bus
@@ -86,7 +87,7 @@ class Treadle:
         """
         services: list[Service] = [self.store]
         if engine:
-            services += [_Closing(self.http), self.worker if resume else _WithoutResuming(self.worker)]
+            services += [self.http, self.worker if resume else _WithoutResuming(self.worker)]
         if triggers:
             services += [self.triggers, self.pruner]
         await self._lifecycle.start(services)
@@ -111,18 +112,36 @@ class _WithoutResuming:
         await self._worker.stop()
 
 
-class _Closing:
-    """The HTTP client as a service: it opens by itself and has to be closed."""
+class Outside:
+    """
+    The one way out, as a service.
 
-    def __init__(self, http: HttpClient) -> None:
-        self._http = http
+    The client behind it is made when a step first goes out: its library takes a tenth of a second to load, which a run that
+    stays at home need not wait for.
+    """
+
+    def __init__(self) -> None:
+        self._client: Http | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
         """Nothing to do: connections open when they are needed."""
 
     async def stop(self) -> None:
         """Close what is open."""
-        await self._http.close()
+        if self._close is not None:
+            await self._close()
+            self._client = self._close = None
+
+    async def request(self, method: str, url: str, **options: Any) -> Any:
+        """Send one request; see `HttpClient.request`."""
+        if self._client is None:
+            from app.version import VERSION
+            from connectors._runtime.http import HttpClient
+
+            client = HttpClient(user_agent=f"Treadle/{VERSION}")
+            self._client, self._close = client, client.close
+        return await self._client.request(method, url, **options)
 
 
 def build(
@@ -155,6 +174,6 @@ def build(
         store=store,
         bus=EventBus(),
         catalog=catalog or load_catalog(),
-        http=HttpClient(user_agent=f"Treadle/{VERSION}"),
+        http=Outside(),
         folders=OneFolder(fixed_folder) if fixed_folder else Folders(settings.folders),
     )

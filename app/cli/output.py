@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from engine.errors import BadRequest, InvalidDocument, NotFound, TreadleError
 
@@ -49,6 +48,8 @@ def say_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:
     if not rows:
         margin().print(empty)
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name == columns[0])

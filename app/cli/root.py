@@ -10,7 +10,6 @@ import typer
 from app.cli import admin, documents, runs
 from app.cli.output import Exit, command
 from app.cli.session import DataOption, settings_of
-from app.version import VERSION
 
 root = typer.Typer(
     name="treadle",
@@ -27,6 +26,8 @@ HostOption = Annotated[str | None, typer.Option("--host", help="The address to l
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from app.version import VERSION
+
         typer.echo(VERSION)
         raise typer.Exit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,6 @@ from app.instance import find_instance
 from app.starters import bring_files
 from engine.access import OWNER
 from engine.errors import BadRequest
-from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
 from engine.ids import RunId, WorkflowId
 from engine.model.codec import read_document
 from engine.model.run import Run, RunStatus
@@ -58,7 +58,7 @@ async def run(
     await treadle.start(triggers=False, resume=False)
     try:
         studio = treadle.studio(OWNER)
-        with Follow(treadle, quiet=as_json or not sys.stderr.isatty()):
+        with contextlib.nullcontext() if as_json or not sys.stderr.isatty() else follow(treadle):
             if stored is not None:
                 started = await studio.runs.start_document(stored, items, from_node=from_node, workflow_id=workflow_id)
             else:
@@ -69,6 +69,13 @@ async def run(
         await treadle.stop()
     say_finished(finished, as_json=as_json)
     return EXITS.get(ended.status, Exit.FAILED)
+
+
+def follow(treadle: Treadle) -> contextlib.AbstractContextManager[Any]:
+    """Return what shows on stderr which steps are at work, while a run goes on."""
+    from app.cli.follow import Follow  # with rich's progress, which a pipe does without
+
+    return Follow(treadle.bus)
 
 
 def read_input(given: str) -> list[dict[str, Any]] | None:
@@ -113,42 +120,6 @@ def say_finished(finished: dict[str, Any], *, as_json: bool) -> None:
             margin().print(error["hint"], markup=False)
     else:
         margin().print(f"{finished['status']} in {finished['duration_ms'] or 0} ms  ({finished['id']})", markup=False)
-
-
-class Follow:
-    """Show on stderr which steps are at work, while a run goes on."""
-
-    def __init__(self, treadle: Treadle, *, quiet: bool) -> None:
-        self._bus, self._quiet = treadle.bus, quiet
-        self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=margin(), transient=True
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Follow:
-        if not self._quiet:
-            self._unsubscribe = self._bus.subscribe(self._on_event, StepStarted, StepFinished, StepRetrying)
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._quiet:
-            self._unsubscribe()
-            self._progress.stop()
-
-    def _on_event(self, event: Event) -> None:
-        match event:
-            case StepStarted():
-                self._tasks[event.node] = self._progress.add_task(event.node, total=None)
-            case StepRetrying():
-                if event.node in self._tasks:
-                    self._progress.update(
-                        self._tasks[event.node], description=f"{event.node} (try {event.attempt + 1} is coming)"
-                    )
-            case StepFinished() if event.node in self._tasks:
-                self._progress.remove_task(self._tasks.pop(event.node))
-                counts = ", ".join(f"{count} {port}" for port, count in event.ports.items())
-                self._progress.console.print(f"  {event.node}: {event.status} {counts}", markup=False)
 
 
 @runs.command("list")

@@ -15,6 +15,11 @@ from sqlalchemy.pool import NullPool
 from engine.errors import StoreError
 
 from .database import READERS, Database, bare
+from .tables import metadata
+
+for _index in (index for table in metadata.tables.values() for index in table.indexes):
+    if (_where := _index.dialect_options["sqlite"]["where"]) is not None:
+        _index.dialect_options["postgresql"]["where"] = _where
 
 _ENGINE_LOCK: Final = 0x7_2EAD1F
 _LOCK_HOLDER: Final = (

@@ -108,7 +108,7 @@ firings: Final = Table(
     PrimaryKeyConstraint("id"),
     UniqueConstraint("workflow_id", "node", "key"),
 )
-Index("firings_waiting", firings.c.id, sqlite_where=text(WAITING_FIRINGS), postgresql_where=text(WAITING_FIRINGS))
+Index("firings_waiting", firings.c.id, sqlite_where=text(WAITING_FIRINGS))
 
 runs: Final = Table(
     "runs",
@@ -132,10 +132,11 @@ runs: Final = Table(
     PrimaryKeyConstraint("id"),
     Index(None, "workflow_id", "id", "status"),
 )
-Index("runs_open", runs.c.id, sqlite_where=text(OPEN_RUNS), postgresql_where=text(OPEN_RUNS))
-Index("runs_failed", runs.c.id, sqlite_where=text(FAILED_RUNS), postgresql_where=text(FAILED_RUNS))
+# What holds for SQLite here is said to PostgreSQL in `engine.store.postgresql`: naming it here would load its dialect.
+Index("runs_open", runs.c.id, sqlite_where=text(OPEN_RUNS))
+Index("runs_failed", runs.c.id, sqlite_where=text(FAILED_RUNS))
 _FIRST_OF_FIRING = text("firing_id IS NOT NULL AND retry_of IS NULL")
-Index("runs_firing", runs.c.firing_id, unique=True, sqlite_where=_FIRST_OF_FIRING, postgresql_where=_FIRST_OF_FIRING)
+Index("runs_firing", runs.c.firing_id, unique=True, sqlite_where=_FIRST_OF_FIRING)
 
 inputs: Final = Table(
     "inputs",

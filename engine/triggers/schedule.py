@@ -16,9 +16,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from typing import TYPE_CHECKING
 
 from engine.clock import Clock
 from engine.errors import NotFound, TreadleError
@@ -28,6 +26,9 @@ from engine.protocols import Firing, TriggerState, UnitOfWork
 from engine.triggers.activation import SCHEDULE, Active
 from engine.triggers.inbox import Inbox, make_firing
 from engine.triggers.timetable import Every, Missed, Timetable, parse_timetable
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,10 @@ class Schedules:
         """Begin to fire; what was missed while nothing ran comes first."""
         if self._task is not None:
             return
+        # Loaded here: a single run from the command line has no schedules.
+        from apscheduler.jobstores.memory import MemoryJobStore
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
         scheduler = AsyncIOScheduler(
             jobstores={"default": MemoryJobStore()},
             timezone=UTC,
