@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from typing import IO, Any, Final
@@ -14,6 +15,9 @@ from engine.errors import BadInput
 from engine.steps.contract import File, Files
 
 CHUNK: Final = 256 * 1024
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_USER: Final = re.compile(r"//[^/]*@")
 
 
 def address_of(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
@@ -25,9 +29,11 @@ def address_of(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
     try:
         target = httpx.URL(url.strip())
     except (httpx.InvalidURL, ValueError) as error:
-        raise BadInput("url", f"“{url[:200]}” is no address: {error}.") from None
+        raise BadInput("url", f"“{_shown(url)}” is no address: {type(error).__name__}.") from None
     if target.scheme not in ("http", "https") or not target.host or "%" in target.host:
-        raise BadInput("url", f"“{url[:200]}” is no web address.", hint="It begins with https:// or http://.")
+        raise BadInput("url", f"“{_shown(url)}” is no web address.", hint="It begins with https:// or http://.")
+    if target.port is not None and not 0 < target.port < 65536:
+        raise BadInput("url", f"“{_shown(url)}” has the port {target.port}, and ports go from 1 to 65535.")
     pairs = [(name, _word(one)) for name, value in (query or {}).items() if value is not None for one in _listed(value)]
     if not pairs:
         return target
@@ -36,14 +42,19 @@ def address_of(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
     return target.copy_with(params=httpx.QueryParams([*kept, *pairs]))
 
 
+def _shown(url: str) -> str:
+    """Return what an error may say of an address that is none: no user, no password, no query."""
+    return _USER.sub("//", url.partition("?")[0])[:200]
+
+
 def headers_of(headers: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the headers by their lower-case names; raises `BadInput` for one that would break the request."""
     found: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if value is None:
             continue
-        text = _word(value)
-        if not name or not name.isascii() or any(letter in name for letter in " :\r\n\t") or "\r" in text or "\n" in text:
+        text = _word(value).strip(" \t")
+        if not _NAME.fullmatch(name) or _CONTROL.search(text):
             raise BadInput("headers", f"“{name[:60]}” cannot be sent as a header.", hint="One line, no control characters.")
         if not text.isascii():
             raise BadInput(
