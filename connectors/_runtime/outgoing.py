@@ -28,8 +28,8 @@ def address_of(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
     """
     try:
         target = httpx.URL(url.strip())
-    except (httpx.InvalidURL, ValueError) as error:
-        raise BadInput("url", f"“{_shown(url)}” is no address: {type(error).__name__}.") from None
+    except (httpx.InvalidURL, ValueError):
+        raise BadInput("url", f"“{_shown(url)}” is no address.") from None
     if target.scheme not in ("http", "https") or not target.host or "%" in target.host:
         raise BadInput("url", f"“{_shown(url)}” is no web address.", hint="It begins with https:// or http://.")
     if target.port is not None and not 0 < target.port < 65536:
