@@ -36,9 +36,11 @@ def clock(moment: datetime | None) -> str:
 
 
 def span(milliseconds: float | None) -> str:
-    """Return a duration in at most three digits: `0.4 ms`, `12 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a duration in at most three digits: `<1 ms`, `0.4 ms`, `12 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`."""
     if milliseconds is None:
         return ""
+    if milliseconds < 0.1:
+        return "<1 ms"
     if milliseconds < 10:
         return f"{milliseconds:.1f} ms"
     if milliseconds < 1000:

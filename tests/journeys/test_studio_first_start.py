@@ -263,14 +263,19 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
 
 def test_import_switch_on_and_a_real_run(page: Page, served: Served) -> None:
     """
-    A document is pasted in, switched on, called from outside; list and runs show it without a reload.
+    One document is pasted in, one is uploaded; one is switched on, called from outside; list and runs show it without a reload.
     """
     page.goto(served.base)
-    for name in ("order_webhook", "exchange_rates"):
-        page.get_by_role("button", name="Import").click()
-        page.get_by_label("Or paste the document").fill((STARTERS / f"{name}.yaml").read_text("utf-8"))
-        page.get_by_role("dialog").get_by_role("button", name="Import", exact=True).click()
-        expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Import").click()
+    page.get_by_label("Or paste the document").fill((STARTERS / "order_webhook.yaml").read_text("utf-8"))
+    page.get_by_role("dialog").get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Import").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Drop a .yaml or .json file").click(force=True)
+    chooser.value.set_files(STARTERS / "exchange_rates.yaml")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("link", name="Exchange rates")).to_be_visible()
     page.get_by_role("switch", name="Active: Order webhook").click()
     expect(page.get_by_text("is on: its triggers start runs now")).to_be_visible()
 

@@ -42,7 +42,7 @@ def test_ago(before, expected):
 @pytest.mark.parametrize(
     ("milliseconds", "expected"),
     [
-        (0.04, "0.0 ms"),
+        (0.04, "<1 ms"),
         (3.14, "3.1 ms"),
         (52, "52 ms"),
         (1400, "1.4 s"),

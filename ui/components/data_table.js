@@ -6,6 +6,7 @@ export default {
         <thead><tr>
           <th class="tr-table__no" scope="col"><span class="tr-sr">#</span></th>
           <th v-for="c in columns" :key="c.path" scope="col" :class="{'tr-table__right': c.kind === 'number'}" :title="c.path" @click="$emit('pick', c.path)">{{ c.label }}<small>{{ c.kind }}</small></th>
+          <th class="tr-table__rest" aria-hidden="true"></th>
         </tr></thead>
         <tbody>
           <tr v-for="(row, i) in rows" :key="start + i" :class="{'tr-table__row--on': start + i === chosen}" @click="$emit('choose', start + i)">
@@ -14,6 +15,7 @@ export default {
               <a v-if="cell[2]" :href="cell[2]" download @click.stop><span class="material-icons-outlined" aria-hidden="true">file_download</span>{{ cell[0] }}</a>
               <template v-else>{{ cell[0] }}</template>
             </td>
+            <td class="tr-table__rest" aria-hidden="true"></td>
           </tr>
         </tbody>
       </table>

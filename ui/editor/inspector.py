@@ -144,7 +144,8 @@ class NodeForm:
                 self._title.props("borderless dense debounce=300 maxlength=200").classes("tr-inspector__title").mark("title")
                 self._title.props["aria-label"] = words.STEP_TITLE
                 with row("tr-inspector__use"):
-                    text(spec.title if spec else node.use, "tr-clip")
+                    if spec is None or spec.title != node.label:
+                        text(spec.title if spec else node.use, "tr-clip")
                     text(f"nodes.{node.id}", "tr-mono tr-faint tr-clip")
             with icon_button("more_vert", words.STEP_MENU, small=True, mark="step-menu"), menu():
                 menu_item("play_arrow", words.TEST_FROM, lambda: self._test_from(self._node_id))

@@ -73,13 +73,13 @@ def open_import(create: Create) -> None:
             except UnicodeDecodeError as error:
                 show_error(error)
 
-        with box("tr-upload"):
+        with box("tr-upload") as place:
             with box("tr-upload__face"):
                 icon("upload_file")
                 text(words.IMPORT_DROP)
-            ui.upload(on_upload=uploaded, auto_upload=True, max_file_size=LARGEST_FILE, max_files=1).props(
-                'accept=".yaml,.yml,.json" flat'
-            ).mark("import-file")
+            upload = ui.upload(on_upload=uploaded, auto_upload=True, max_file_size=LARGEST_FILE, max_files=1)
+            upload.props('accept=".yaml,.yml,.json" flat').mark("import-file")
+        place.props("role=button tabindex=0").on("click", js_handler=f"() => runMethod({upload.id}, 'pickFiles', [])")
         with box("tr-col").style("gap: 4px"):
             text(words.IMPORT_PASTE, "tr-label")
             pasted = ui.textarea().props("outlined dense rows=6").classes("tr-input tr-input--mono").mark("import-text")
