@@ -54,8 +54,10 @@ class Checkpointer:
     def committed(self) -> None:
         """Note a commit; a few microseconds."""
         self._last_commit = time.monotonic()
+        if self._is_long:
+            return  # and stays so until the file has been tidied
         is_long = self.log_size() > PASSIVE_FROM
-        if not self._is_dirty or is_long > self._is_long:
+        if not self._is_dirty or is_long:
             with self._wake:
                 self._is_dirty, self._is_long = True, is_long
                 self._wake.notify()

@@ -156,7 +156,7 @@ class Segment:
         if fired:
             cursor.executemany(statements.mark_fired, fired)
         if changed:
-            cursor.executemany(statements.update_run, [_change(run) for run in changed.values()])
+            statements.update_runs.run(cursor, [_change(run) for run in changed.values()])
         if fact_rows:
             statements.facts.insert(cursor, fact_rows)
         if self._owned:
@@ -172,8 +172,7 @@ class Segment:
         firings = {step[1]: step[3][1] for step in self._steps if step[0] == START and step[3][1] is not None}
         if not firings:
             return frozenset()
-        cursor.executemany(statements.keep_firing, list(firings.values()))
-        if cursor.rowcount == len(firings):
+        if statements.keep_firings.run(cursor, list(firings.values())) == len(firings):
             return frozenset()
         refused = set()
         for run_id, values in firings.items():

@@ -9,7 +9,7 @@ psycopg sends as a pipeline) below that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -22,8 +22,10 @@ from . import tables
 from .rows import Values
 from .values import insert_of
 
-GROUPS: Final = (128, 32, 8, 1)
+GROUPS: Final = (128, 64, 32, 16, 8, 4, 2, 1)
 COPY_FROM: Final = 200
+CHANGING: Final = ("status", "epoch", "started_at", "finished_at", "error")
+"""The columns of a run that its journal changes."""
 
 _COPY_TYPES: Final = {
     "BIGINT": "int8",
@@ -35,37 +37,52 @@ _COPY_TYPES: Final = {
 }
 
 
+class Many:
+    """
+    One statement for many rows: in groups where `grouped` says how a statement for so many is written, else by `executemany`.
+    """
+
+    def __init__(self, one: str, grouped: Callable[[int], str] | None) -> None:
+        self._one = one
+        self._groups = {} if grouped is None else {size: grouped(size) for size in GROUPS}
+
+    def run(self, cursor: Any, rows: Sequence[Values]) -> int:
+        """Run it for the rows, in order; returns how many rows it touched."""
+        if not self._groups:
+            cursor.executemany(self._one, rows)
+            return int(cursor.rowcount)
+        done = touched = 0
+        count = len(rows)
+        for size, statement in self._groups.items():
+            while count - done >= size:
+                cursor.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+                touched += cursor.rowcount
+                done += size
+        return touched
+
+
 class Inserts:
     """Fast inserts into one table; rows are tuples in the order of its columns."""
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
-        self._many = dialect.name == "sqlite"
+        self._is_sqlite = dialect.name == "sqlite"
         one = _sql(insert(table), dialect)
-        head, _, values = one.partition(" VALUES ")
-        self._groups = {size: f"{head} VALUES {', '.join([values] * size)}" for size in GROUPS}
-        self._one = one
+        self._many = Many(one, _more_values(one) if self._is_sqlite else None)
         preparer = dialect.identifier_preparer
         columns = ", ".join(preparer.format_column(column) for column in table.columns)
         self._copy = f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN (FORMAT BINARY)"
         self._copy_types = (
-            [_COPY_TYPES[column.type.compile(dialect).split(" ")[0]] for column in table.columns] if not self._many else []
+            [] if self._is_sqlite else [_COPY_TYPES[column.type.compile(dialect).split(" ")[0]] for column in table.columns]
         )
 
     def insert(self, cursor: Any, rows: Sequence[Values]) -> None:
         """Insert the rows in order."""
-        if not self._many:
-            self._insert_postgres(cursor, rows)
-            return
-        done, count = 0, len(rows)
-        for size, statement in self._groups.items():
-            while count - done >= size:
-                cursor.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
-                done += size
+        if self._is_sqlite or len(rows) < COPY_FROM:
+            self._many.run(cursor, rows)
+        else:
+            self._copy_in(cursor, rows)
 
-    def _insert_postgres(self, cursor: Any, rows: Sequence[Values]) -> None:
-        if len(rows) < COPY_FROM:
-            cursor.executemany(self._one, rows)
-            return
+    def _copy_in(self, cursor: Any, rows: Sequence[Values]) -> None:
         with cursor.copy(self._copy) as copy:
             copy.set_types(self._copy_types)
             for row in rows:
@@ -82,7 +99,7 @@ class Statements:
         self.facts = Inserts(tables.facts, dialect)
         into = insert_of(dialect.name)
         firing = into(tables.firings)
-        self.keep_firing = _sql(
+        keep_firing = _sql(
             firing.on_conflict_do_update(
                 index_elements=["workflow_id", "node", "key"],
                 set_={"state": firing.excluded.state, "run_id": firing.excluded.run_id},
@@ -90,6 +107,7 @@ class Statements:
             ),
             dialect,
         )
+        self.keep_firings = Many(keep_firing, _more_values(keep_firing) if self._is_sqlite else None)
         self.own_blob = _sql(into(tables.blobs).on_conflict_do_nothing(), dialect)
         firings, runs, facts = tables.firings.c, tables.runs.c, tables.facts.c
         self.find_fact = _sql(select(facts.seq).where(facts.run_id == bindparam("r"), facts.seq == bindparam("s")), dialect)
@@ -106,12 +124,11 @@ class Statements:
             .where(firings.id == bindparam("f"), firings.run_id.is_(None)),
             dialect,
         )
-        self.update_run = _sql(
-            update(tables.runs)
-            .values({name: bindparam(f"new_{name}") for name in ("status", "epoch", "started_at", "finished_at", "error")})
-            .where(runs.id == bindparam("i")),
+        update_run = _sql(
+            update(tables.runs).values({name: bindparam(f"new_{name}") for name in CHANGING}).where(runs.id == bindparam("i")),
             dialect,
         )
+        self.update_runs = Many(update_run, _update_from_values if self._is_sqlite else None)
         columns = _sql(select(runs.id, runs.epoch, runs.status), dialect)
         if self._is_sqlite:
             self.epochs = columns + " WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 (both halves are ours)
@@ -122,6 +139,23 @@ class Statements:
     def id_list(self, ids: Iterable[str]) -> Any:
         """Return ids as the one parameter of `epochs`."""
         return orjson.dumps(list(ids)).decode() if self._is_sqlite else list(ids)
+
+
+def _more_values(one: str) -> Callable[[int], str]:
+    """Return how an INSERT of one row is written for many."""
+    head, _, rest = one.partition(" VALUES ")
+    values, end, tail = rest.partition(")")
+    return lambda size: f"{head} VALUES {', '.join([values + end] * size)}{tail}"
+
+
+def _update_from_values(size: int) -> str:
+    """Return the UPDATE of so many runs; SQLite calls the columns of VALUES column1, column2 and so on."""
+    row = f"({', '.join('?' * (len(CHANGING) + 1))})"
+    sets = ", ".join(f"{name} = new.column{number}" for number, name in enumerate(CHANGING, 1))
+    return (
+        f"UPDATE runs SET {sets} FROM (VALUES {', '.join([row] * size)}) AS new "  # noqa: S608 - all of it is ours
+        f"WHERE runs.id = new.column{len(CHANGING) + 1}"
+    )
 
 
 def _sql(statement: ClauseElement, dialect: Dialect) -> str:
