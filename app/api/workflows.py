@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Path, Query, Request
 from fastapi.responses import Response
 
-from app.api.door import DOCUMENT_BODY, NO_NUL, Caller, answer, problems, read_document
+from app.api.door import DOCUMENT_BODY, NO_NUL, Caller, answer, check_numbers, problems, read_document
 from app.api.errors import dump, problem_of
 from app.api.forms import row_form, run_form, version_form, workflow_form
 from app.api.models import (
@@ -151,6 +151,7 @@ async def start_run(
     """202 with the run as it stands. With `wait`, 200 with the finished run, or 202 when it takes longer or is parked."""
     if wait:
         require(studio.actor, "read", "wait for a run and read it")  # before it starts: who is refused tries again
+    check_numbers(await request.body())
     given: Any = body or StartRun.model_construct(input=None, from_node=None, test=False)
     run = await studio.runs.start(ref, given.input, from_node=given.from_node, is_test=given.test)
     location = f"{request.scope['root_path']}/runs/{run.id}"

@@ -8,14 +8,14 @@ from typing import Any
 
 from engine.access import Actor, require
 from engine.clock import Clock
-from engine.errors import BadRequest, Conflict, InvalidDocument
+from engine.errors import BadRequest, Conflict, InvalidDocument, StepCrashed, TooLarge
 from engine.ids import RunId, WorkflowId, new_run_id
 from engine.model.codec import document_hash
 from engine.model.items import Batch
 from engine.model.run import Run, RunStatus, Step
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, Store, UnitOfWork
-from engine.run.payloads import show
+from engine.run.payloads import encode_batch, show
 from engine.run.takeover import Decision
 from engine.run.worker import Worker
 from engine.service.drafts import OpenDrafts
@@ -174,7 +174,7 @@ class RunService:
             is_test=is_test,
             queued_at=now,
         )
-        run = self._worker.submit(run, document, _items(input), keeps_document=is_draft)
+        run = self._worker.submit(run, document, payload=_payload(input), keeps_document=is_draft)
         await self._store.journal.barrier()
         return run
 
@@ -190,8 +190,12 @@ class RunService:
         return await self._store.read(look)
 
 
-def _items(input: Input) -> Batch | None:
-    """Return the items a caller gave as a batch; None leaves the choice to the start node."""
+def _payload(input: Input) -> bytes | None:
+    """
+    Return the items a caller gave as they are stored; None leaves the choice to the start node.
+
+    The run reads them from there, so that it sees the same in its first life and in a later one.
+    """
     if input is None:
         return None
     given: Any = [input] if isinstance(input, Mapping) else input
@@ -200,4 +204,8 @@ def _items(input: Input) -> Batch | None:
     items: Batch = [dict(item) for item in given]
     if not items:
         raise BadRequest("An empty list starts nothing.", hint="Give at least one item, or leave the input out.")
-    return items
+    try:
+        return encode_batch(items)
+    except (StepCrashed, TooLarge) as error:
+        cause = f": {error.__cause__}" if isinstance(error, StepCrashed) else f". {error.message}"
+        raise BadRequest(f"The input cannot be stored{cause}".rstrip(".") + ".", hint="It has to be JSON.") from error
