@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.build import load_catalog
 from engine.ids import NodeId, RunId, VersionId
 from engine.model.items import File
 from engine.model.run import Run, RunStatus, Step, StepStatus
@@ -146,6 +147,7 @@ def test_the_palette_finds_by_title_keyword_and_name():
     assert "flow.merge" in [spec.name for spec in matching(catalog, "flow.me")]
     assert [] == matching(catalog, "xyzzy")
     assert ["triggers", "data", "flow"] == list(groups_of(catalog))[:3]
+    assert {"triggers", "data", "flow", "network", "files"} == set(groups_of(load_catalog()))
     assert "Lets items through" == first_sentence("Lets items through. The others leave by `rejected`.")
 
 

@@ -28,6 +28,7 @@ HUES = {
     "triggers": "triggers",
     "network": "network",
     "http": "network",
+    "web": "network",
     "data": "data",
     "flow": "flow",
     "file": "files",
