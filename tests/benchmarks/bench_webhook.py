@@ -23,21 +23,26 @@ CONNECTIONS = 64
 
 def webhook_rows(effort: Effort) -> list[Row]:
     """Return requests per second with 64 connections beside bare ASGI, the slowest percent, and a lone caller's wait."""
-    seconds = 2.0 * effort.scale
     with tempfile.TemporaryDirectory(prefix="treadle-bench-", ignore_cleanup_errors=True) as folder:
         bring_in(Path(folder))
         with serve_treadle(Path(folder)) as full, serve_bare() as bare:
-            for server in (bare, full):
-                load(server, CONNECTIONS, seconds / 4)
-            taken = take_turns(
-                {
-                    "bare": lambda: load(bare, CONNECTIONS, seconds),
-                    "full": lambda: load(full, CONNECTIONS, seconds),
-                    "bare lone": lambda: load(bare, 1, seconds / 2),
-                    "lone": lambda: load(full, 1, seconds / 2),
-                },
-                effort.rounds,
-            )
+            return compare(full, bare, effort)
+
+
+def compare(full: Served, bare: Served, effort: Effort) -> list[Row]:
+    """Return the rows for two servers that are up."""
+    seconds = 2.0 * effort.scale
+    for server in (bare, full):
+        load(server, CONNECTIONS, seconds / 4)
+    taken = take_turns(
+        {
+            "bare": lambda: load(bare, CONNECTIONS, seconds),
+            "full": lambda: load(full, CONNECTIONS, seconds),
+            "bare lone": lambda: load(bare, 1, seconds / 2),
+            "lone": lambda: load(full, 1, seconds / 2),
+        },
+        effort.rounds,
+    )
     return [
         Row(
             name="webhook, 3 nodes, durable, 64 connections",
