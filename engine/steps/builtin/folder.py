@@ -44,7 +44,9 @@ def inside(folder: Path, name: str, *, field: str = "path") -> Path:
     root = folder.resolve()
     try:
         path = (root / text).resolve()
-    except (OSError, RuntimeError, ValueError):  # a link that leads to itself, or what no file system can name
+        if path.is_symlink():  # Python 3.13 leaves a link that leads to itself as it is; older ones raise RuntimeError
+            raise RuntimeError("a link that leads to itself")
+    except (OSError, RuntimeError, ValueError):  # or what no file system can name
         raise BadInput(field, f"“{name.encode('utf-8', 'replace').decode()}” is no path that can be followed.") from None
     if path != root and not path.is_relative_to(root):
         raise BadInput(field, f"“{name}” leads out of the workflow's folder through a link.")
