@@ -264,16 +264,26 @@ def test_sigterm_ends_it_within_five_seconds(served, silent):
         assert time.monotonic() < end
 
 
-def test_ctrl_c_ends_it_like_a_signal(served):
+def test_the_first_start_brings_a_starter_and_the_second_does_not(served):
     """
-    SIGINT from the terminal is an end in good order too.
+    A new folder opens with a workflow that runs, its files beside it; deleted, it does not come back. Ctrl-C is a good end too.
     """
     data, start = served
-    server, _ = start()
+    server, instance = start()
+    with client(data, "read", "run", "write") as api:
+        (row,) = api.get("/workflows").json()["workflows"]
+        run = api.post(f"/workflows/{row['id']}/runs?wait=20").json()
+        assert ("Overdue invoices", False, "succeeded") == (row["name"], row["is_active"], run["status"])
+        assert 204 == api.delete(f"/workflows/{row['id']}").status_code
+    assert 200 == httpx.get(f"{instance.url}/readyz", trust_env=False).status_code
     server.send_signal(signal.SIGINT)
     _, said = server.communicate(timeout=20)
     assert (0, False) == (server.returncode, (data / FILE).exists())
     assert "Traceback" not in said
+    start()
+    with client(data) as api:
+        assert [] == api.get("/workflows").json()["workflows"]
+        assert "succeeded" == api.get(f"/runs/{run['id']}").json()["status"]
 
 
 def test_what_a_killed_one_left_behind_is_recognised(served):
