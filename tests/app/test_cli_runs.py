@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from app.cli.output import Exit
+from app.cli.runs import EXITS
+from engine.model.run import RunStatus
 from tests.app.shell import Shell
 from tests.service.workbench import BROKEN, DOUBLE, called
 
@@ -217,6 +220,17 @@ def test_a_run_that_is_over_is_not_cancelled(shell):
     finished = shell.json("run", shell.write("a.yaml", DOUBLE))
     assert "over already: succeeded" in shell.run("runs", "cancel", finished["id"], expect=1).stderr
     shell.run("runs", "cancel", "run_none", expect=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("succeeded", 0), ("failed", 1), ("cancelled", 1), ("waiting", 3), ("needs_decision", 3)],
+)
+def test_how_a_run_ended_is_the_exit_code(status, expected):
+    """
+    Done, failed, parked: what scripts go by.
+    """
+    assert expected == EXITS.get(RunStatus(status), Exit.FAILED)
 
 
 def test_many_outputs_are_told_apart(shell):

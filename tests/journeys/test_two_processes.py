@@ -111,15 +111,12 @@ def import_(data, text):
     return made["id"]
 
 
-def client(data):
+def client(data, *scopes):
     """Return a client of the running Treadle's API."""
-    secret = json.loads(treadle(data, "token", "create", "a test", "--scope", "read", "--scope", "run", "--json").stdout)[
-        "secret"
-    ]
-    address = find_instance(data).url
-    return httpx.Client(
-        base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {secret}"}, trust_env=False, timeout=20
-    )
+    chosen = [word for scope in scopes or ("read", "run") for word in ("--scope", scope)]
+    secret = json.loads(treadle(data, "token", "create", "a test", "--json", *chosen).stdout)["secret"]
+    headers = {"Authorization": f"Bearer {secret}"}
+    return httpx.Client(base_url=f"{find_instance(data).url}/api/v1", headers=headers, trust_env=False, timeout=20)
 
 
 def start_hanging(data, silent):
