@@ -10,6 +10,7 @@ import typer
 from app.cli import admin, documents, runs
 from app.cli.output import Exit, command
 from app.cli.session import DataOption, settings_of
+from app.logs import set_up_logs
 
 root = typer.Typer(
     name="treadle",
@@ -81,5 +82,6 @@ root.add_typer(admin.database, name="db")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what is logged meanwhile goes to standard error without secrets."""
+    set_up_logs("WARNING")
     root()

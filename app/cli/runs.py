@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,14 +15,14 @@ from app.build import Treadle, build
 from app.cli.documents import read_checked
 from app.cli.output import Exit, command, console, margin, say_json, say_table
 from app.cli.session import AsJson, DataOption, at_work, settings_of
+from app.config import Settings
 from app.instance import find_instance
 from app.starters import bring_files
 from engine.access import OWNER
-from engine.errors import BadRequest
+from engine.errors import BadRequest, StoreError
 from engine.ids import RunId, WorkflowId
 from engine.model.codec import read_document
 from engine.model.run import Run, RunStatus
-from engine.model.workflow import Document
 from engine.protocols import RunFilter
 
 runs = typer.Typer(help="Runs: list, show, retry, decide, cancel.", no_args_is_help=True)
@@ -44,31 +45,50 @@ async def run(
     items = read_input(given)
     path = Path(what)
     is_file = path.is_file() or path.suffix in {".yaml", ".yml", ".json"}
-    is_guest = find_instance(settings.data) is not None
-    treadle = build(settings, is_guest=is_guest, in_memory=is_guest, fixed_folder=folder)
-    stored: Document | None = None
-    workflow_id: WorkflowId | None = None
-    if is_file:
-        stored = read_document(read_checked(path))
-        if folder is None:
-            bring_files(path, treadle.folders.of(None, stored.name))
-    elif is_guest:
-        async with at_work(data, reading=True) as work:
-            workflow_id, stored = await work.studio.workflows.get_current(what)
-    await treadle.start(triggers=False, resume=False)
-    try:
+    document = read_document(read_checked(path)) if is_file else None
+    async with one_engine(settings, folder) as (treadle, is_guest):
         studio = treadle.studio(OWNER)
+        workflow_id: WorkflowId | None = None
+        if document is not None and folder is None:
+            bring_files(path, treadle.folders.of(None, document.name))
+        elif document is None and is_guest:
+            async with at_work(data, reading=True) as work:
+                workflow_id, document = await work.studio.workflows.get_current(what)
         with contextlib.nullcontext() if as_json or not sys.stderr.isatty() else follow(treadle):
-            if stored is not None:
-                started = await studio.runs.start_document(stored, items, from_node=from_node, workflow_id=workflow_id)
+            if document is not None:
+                started = await studio.runs.start_document(document, items, from_node=from_node, workflow_id=workflow_id)
             else:
                 started = await studio.runs.start(what, items, from_node=from_node)
             ended = await studio.runs.wait(started.id, None)
         finished = await studio.runs.finished(ended.id)
-    finally:
-        await treadle.stop()
     say_finished(finished, as_json=as_json)
     return EXITS.get(ended.status, Exit.FAILED)
+
+
+@contextlib.asynccontextmanager
+async def one_engine(settings: Settings, folder: Path | None) -> AsyncIterator[tuple[Treadle, bool]]:
+    """
+    Start an engine for one run: on the store where that is free, else in memory beside the process that has it.
+
+    Hands out the Treadle, and whether it is such a guest.
+    """
+    treadle = build(settings, fixed_folder=folder)
+    is_guest = find_instance(settings.data) is not None
+    if not is_guest:
+        try:
+            await treadle.start(triggers=False, resume=False)
+        except StoreError as error:
+            if "process" not in error.where:
+                raise
+            is_guest = True
+    if is_guest:
+        margin().print(f"Another Treadle is at work on {settings.data}: this run is not kept.", markup=False)
+        treadle = build(settings, in_memory=True, fixed_folder=folder)
+        await treadle.start(triggers=False, resume=False)
+    try:
+        yield treadle, is_guest
+    finally:
+        await treadle.stop()
 
 
 def follow(treadle: Treadle) -> contextlib.AbstractContextManager[Any]:

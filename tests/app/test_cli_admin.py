@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import socket
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -12,7 +14,7 @@ from app.build import build
 from app.config import load_settings
 from app.version import VERSION
 from engine.access import OWNER
-from tests.app.shell import Shell
+from tests.app.shell import PROGRAM, Shell, environment
 from tests.service.workbench import BROKEN, DOUBLE
 
 
@@ -224,3 +226,20 @@ def test_a_broken_draft_is_not_published(shell):
     asyncio.run(keep())
     result = shell.run("activate", "Double", expect=2)
     assert 2 <= result.stderr.count("line ")
+
+
+def test_what_is_logged_shows_no_secrets(shell):
+    """
+    The program's own log lines pass the redactor, whatever the command.
+    """
+    tell = "import atexit, logging; atexit.register(lambda: logging.warning('sent with trdl_abcdefghijklmnop'))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{tell}; {PROGRAM[2]}", "--version"],
+        env=environment(shell.data),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert f"{VERSION}\n" == done.stdout
+    assert "sent with ***" in done.stderr
+    assert "trdl_" not in done.stderr

@@ -317,7 +317,8 @@ def test_a_process_number_that_somebody_else_has_now(served):
 
 def test_a_run_keeps_a_server_off_and_says_so(served, silent):
     """
-    While `treadle run` works on the folder a server is refused with the process that holds it.
+    While `treadle run` works on the folder a server is refused with the process that holds it; another `treadle run` works
+    beside it, in memory.
     """
     data, start = served
     path = data.parent / "asking.yaml"
@@ -329,6 +330,10 @@ def test_a_run_keeps_a_server_off_and_says_so(served, silent):
         time.sleep(0.02)
     refused = treadle(data, "serve", "--port", "0", expect=1)
     assert f"already running on {data} (process {running.pid})" in refused.stderr
+    path.write_text(DOUBLE)
+    beside = treadle(data, "run", path)
+    assert [2, 4] == [json.loads(line)["twice"] for line in beside.stdout.splitlines()]
+    assert f"Another Treadle is at work on {data}: this run is not kept." in beside.stderr
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=20)
     assert (130, "Stopped.") == (running.returncode, said.strip().splitlines()[-1])
