@@ -25,7 +25,7 @@ MOST_INPUT = 32 * 1024 * 1024
 
 _NO_NUMBER = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 
-NO_NUL = "^[^\\x00]+$"
+NO_NUL = "^[^\\x00]*$"
 """What names in an address look like: anything but a zero byte, which no database takes."""
 
 

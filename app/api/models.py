@@ -33,7 +33,7 @@ class StartRun(In):
 class Activate(In):
     """What is noted about a version when it is published."""
 
-    message: str = Field("", max_length=2000)
+    message: str = Field("", max_length=2000, pattern=r"^[^\x00]*$")
 
 
 class Decide(In):

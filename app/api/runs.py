@@ -33,14 +33,18 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 async def list_runs(
     studio: Caller,
     workflow: Annotated[
-        str | None, Query(description="Only runs of the workflow with this id or name.", max_length=300)
+        str | None, Query(description="Only runs of the workflow with this id or name.", max_length=300, pattern=NO_NUL)
     ] = None,
     status: Annotated[list[Status] | None, Query(description="Only these; may be given several times.")] = None,
     test: Annotated[bool | None, Query(description="Only tests, or only what is no test.")] = None,
     since: Annotated[datetime | None, Query(description="Queued at or after this moment, with its offset.")] = None,
     until: Annotated[datetime | None, Query(description="Queued before this moment, with its offset.")] = None,
-    text: Annotated[str, Query(description="Only runs whose workflow or error holds this.", max_length=200)] = "",
-    before: Annotated[str | None, Query(description="The cursor `next` of the page before.", max_length=100)] = None,
+    text: Annotated[
+        str, Query(description="Only runs whose workflow or error holds this.", max_length=200, pattern=NO_NUL)
+    ] = "",
+    before: Annotated[
+        str | None, Query(description="The cursor `next` of the page before.", max_length=100, pattern=NO_NUL)
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Newest first. The answer's `next` is the cursor of the following page."""

@@ -50,7 +50,7 @@ def expected_revision(if_match: str | None) -> int | None:
 @router.get("", summary="List workflows", responses={200: {"model": WorkflowList}, **problems()})
 async def list_workflows(
     studio: Caller,
-    text: Annotated[str, Query(description="Only those whose name holds this.", max_length=200)] = "",
+    text: Annotated[str, Query(description="Only those whose name holds this.", max_length=200, pattern=NO_NUL)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:

@@ -108,6 +108,8 @@ class _Decoder:
             return ""
         if not name.strip() and not is_fragment:
             self.problem("bad_value", "The name is empty.", ("name",))
+        if "\0" in name:
+            self.problem("bad_value", "The name holds a zero byte.", ("name",))
         if len(name) > NAME_LENGTH:
             self.problem("bad_value", f"The name is longer than {NAME_LENGTH} characters.", ("name",))
         return name

@@ -40,7 +40,7 @@ class TokenService:
         Raises `BadRequest` for an empty name, an unknown scope, or a life that is over before it begins.
         """
         require(self._actor, "admin", "create tokens")
-        if not name.strip():
+        if not name.strip() or "\0" in name:
             raise BadRequest("A token needs a name.", hint="Say what it is for: treadle token create “nightly import”")
         if unknown := [scope for scope in scopes if scope not in ALL_SCOPES]:
             raise BadRequest(f"There is no scope “{unknown[0]}”.", hint=f"Known scopes: {', '.join(ALL_SCOPES)}")
