@@ -155,6 +155,9 @@ def test_import_replaces_beside_the_running_one(data):
     assert "already a workflow named “Replaced”" in treadle(data, "import", path, expect=1).stderr
     treadle(data, "import", "--replace", path)
     assert "item.n * 7" in treadle(data, "export", "Replaced").stdout
+    path.write_text(called("Made by replacing"))
+    treadle(data, "import", "--replace", path)
+    assert "name: Made by replacing" in treadle(data, "export", "Made by replacing").stdout
     path.write_text(called("Replaced", DOUBLE.replace("data.set", "data.sett")))
     assert "data.sett" in treadle(data, "import", "--replace", path, expect=2).stderr
 
