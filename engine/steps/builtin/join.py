@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from engine.errors import BadInput
 from engine.model.items import Batch, Item, Output
-from engine.steps.builtin.parts import group, key_of, keys_over
+from engine.steps.builtin.parts import MOST_ITEMS, group, key_of, keys_over, too_many_items
 from engine.steps.contract import BatchCall
 from engine.steps.define import ADVANCED, ExpressionList, Label, Options, ShowWhen, step
 
@@ -168,6 +168,8 @@ def _partners(keys_a: list[Any], keys_b: list[Any], keep: str) -> list[Pair]:
     for i, key in enumerate(keys_a):
         partners = None if is_empty_key(key) else there.get(key)
         if partners:
+            if len(pairs) + len(partners) > MOST_ITEMS:
+                raise too_many_items(MOST_ITEMS)
             pairs.extend((i, j) for j in partners)
             met.update(partners)
         elif keep != "inner":

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import orjson
 
-from engine.errors import TreadleError
+from engine.errors import TooLarge, TreadleError
 from engine.expressions.values import to_json_value, truth
 from engine.model.items import SAME, Batch, File, Item, Output
 from engine.steps.contract import Computed, ItemFailures
 
 Failures = dict[int, TreadleError]
+MOST_ITEMS: Final = 10_000_000
+"""How many items a step may make of others: more would take the memory of most machines."""
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 _FLAGS: Final = frozenset({bool, type(None)})
 
@@ -143,13 +145,24 @@ def origin_map(indexes: Sequence[int] | None) -> dict[str, Any]:
     return {"in": SAME if indexes is None else indexes}
 
 
-def each_item(items: Batch, failed: Failures, work: Callable[[int, Item], None]) -> None:
-    """Do something for each item that has not failed yet; a foreseen error of one goes to `failed`."""
-    for index, item in enumerate(items):
+def too_many_items(most: int) -> TooLarge:
+    """Return the error of a step that would make more items than a batch may have."""
+    return TooLarge(f"That makes more than {most:,} items.", hint="Filter before, or look at the keys and lists it is made of.")
+
+
+def each_item(items: Batch, failed: Failures, work: Callable[[int, Item], None], first: int = 0) -> None:
+    """
+    Do something for each item that has not failed yet; a foreseen error of one goes to `failed`.
+
+    `first` is the index of the first item where `items` is a part of a batch. Raises `TooLarge`, which is no item's fault.
+    """
+    for index, item in enumerate(items, first):
         if index in failed:
             continue
         try:
             work(index, item)
+        except TooLarge:
+            raise
         except TreadleError as error:
             failed[index] = error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import repeat
@@ -10,12 +11,24 @@ from typing import Annotated, Any, Literal
 from engine.errors import BadInput
 from engine.expressions.values import kind_of, to_json_value
 from engine.model.items import Batch, Item, Output
-from engine.steps.builtin.parts import Failures, each_item, finish, origin_map, plain_values, values_of, without
+from engine.steps.builtin.parts import (
+    MOST_ITEMS,
+    Failures,
+    each_item,
+    finish,
+    origin_map,
+    plain_values,
+    too_many_items,
+    values_of,
+    without,
+)
 from engine.steps.builtin.paths import drop, get, put, split_path
 from engine.steps.contract import BatchCall, Computed
 from engine.steps.define import ADVANCED, Between, Expressions, Label, Options, step
 
-MOST_GENERATED = 10_000_000
+MOST_GENERATED = MOST_ITEMS
+AT_ONCE = 10_000
+"""From how many items on the work is done in a thread, or in parts."""
 
 
 @step(
@@ -25,7 +38,7 @@ MOST_GENERATED = 10_000_000
     keywords=("make", "range", "test data", "loop"),
     sample=[{"number": 1}],
 )
-def generate(
+async def generate(
     batch: BatchCall,
     count: Annotated[int, Label("How many"), Between(0, MOST_GENERATED)] = 1,
     item: Annotated[
@@ -34,7 +47,11 @@ def generate(
 ) -> Output:
     """Makes new items, one by one, from expressions over their number."""
     seed = batch.items[0] if batch.items else {}
-    made = _filled([seed] * count, item or {"index": _Index()}, keep=False)
+
+    def make() -> Batch:
+        return _filled([seed] * count, item or {"index": _Index()}, keep=False)
+
+    made = make() if count < AT_ONCE else await asyncio.to_thread(make)
     came_from = 0 if len(batch.items) == 1 else -1
     return Output(made, {"in": array("i", (came_from,)) * count})
 
@@ -107,26 +124,32 @@ def split(
     have a field, the entry's counts. The list itself is not repeated in the items.
     """
     failed: Failures = {}
-    lists = values_of(list_, batch.items, failed)
     path = _plain_path(list_.source)
     made: Batch = []
     origins = array("i")
+    lists: list[Any] = []
+    first = 0
 
     def unfold(index: int, item: Item) -> None:
-        entries = lists[index]
+        entries = lists[index - first]
         if entries is None:
             return
         if not isinstance(entries, list):
             raise BadInput(
                 "list", f"“{list_.source}” is {kind_of(entries)}, not a list.", hint="Point it at a field that holds a list."
             )
+        if len(made) + len(entries) > MOST_ITEMS:
+            raise too_many_items(MOST_ITEMS)
         base = (drop(item, path) if path else item) if keep == "all" else {}
         for entry in to_json_value(entries):
             shown = {as_: entry} if as_ else entry if isinstance(entry, dict) else {"value": entry}
             made.append({**base, **shown} if base else shown)
         origins.extend(repeat(index, len(entries)))
 
-    each_item(batch.items, failed, unfold)
+    for first in range(0, len(batch.items), AT_ONCE):  # so that the lists of all items never stand beside each other
+        some = batch.items if len(batch.items) <= AT_ONCE else batch.items[first : first + AT_ONCE]
+        lists = values_of(list_, some, failed, None if some is batch.items else range(first, first + len(some)))
+        each_item(some, failed, unfold, first)
     return finish(Output(made, {"in": origins}), failed)  # type: ignore[no-any-return]
 
 
