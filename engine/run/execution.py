@@ -38,7 +38,8 @@ class Execution:
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "plan", "progress", "run",
+        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "plan", "progress", "response",
+        "run",
     )  # fmt: skip
 
     def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
@@ -48,6 +49,7 @@ class Execution:
         self.progress = Progress(plan, run.start_node)
         self.known: dict[int, Reference] = {}
         self.has_responded = False
+        self.response: Response | None = None
         self.is_ending = False
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
@@ -292,12 +294,20 @@ class Execution:
         self.record(FactKind.STEP_CANCELLED, planned, attempt=attempt)
         self._finished(planned, "cancelled", {}, 0.0, None)
 
-    async def answer(self, planned: PlanNode, response: Response) -> None:
-        """Answer the caller of the webhook, once everything up to here is on disk; a run answers once."""
+    async def answer(self, planned: PlanNode, response: Response, *, is_last: bool = False) -> None:
+        """
+        Answer the caller of the webhook, once everything up to here is on disk; a run answers once.
+
+        With the last step of a run the answer stands in `response` and goes out with the run's end, so that the disk is waited
+        for once.
+        """
         if self.has_responded:
             return
         self.has_responded = True
         self.record(FactKind.RESPONDED, planned, summary={"status": response.status})
+        if is_last:
+            self.response = response
+            return
         await self.reach_disk()
         if self.env.respond is not None:
             self.env.respond(self.run.id, response)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -68,9 +68,10 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     except BaseException:
         await _abandon(execution, going)
         raise
-    if going.ending is not None:
-        return going.ending
-    return Ending(status=RunStatus.RUNNING if env.is_stopping and execution.progress.ready else RunStatus.SUCCEEDED)
+    ending = going.ending or Ending(
+        status=RunStatus.RUNNING if env.is_stopping and execution.progress.ready else RunStatus.SUCCEEDED
+    )
+    return ending if execution.response is None else replace(ending, response=execution.response)
 
 
 async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:
@@ -88,14 +89,15 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
                 going.ending = _settle(execution, planned, ports, outcome, began)
             elif outcome is not None:
                 assert not isinstance(outcome, Mapping)
-                going.ending = await _take(execution, _Settled(planned, ports, outcome, 1, began))
+                going.ending = await _take(execution, going, _Settled(planned, ports, outcome, 1, began))
+                turn = perf_counter()
             else:
                 step = _step(execution, planned, ports, restored.earlier.get(index) if restored else None)
                 if ready or going.tasks:
                     going.tasks[asyncio.create_task(step, name=f"{execution.run.id} {planned.id}")] = planned
                 else:
                     going.here = planned
-                    going.ending = await _take(execution, await step)
+                    going.ending = await _take(execution, going, await step)
                     going.here = None
                     turn = perf_counter()
             if skipped:
@@ -113,7 +115,7 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
         done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
         turn = began = perf_counter()
         for task in sorted(done, key=lambda one: going.tasks[one].index):
-            ending = await _collect(execution, task, going.tasks.pop(task))
+            ending = await _collect(execution, going, task, going.tasks.pop(task))
             going.ending = going.ending or ending
 
 
@@ -176,11 +178,12 @@ async def _step(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
     return _Settled(planned, ports, outcome, attempt, began)
 
 
-async def _take(execution: Execution, settled: _Settled) -> Ending | None:
+async def _take(execution: Execution, going: _Going, settled: _Settled) -> Ending | None:
     """Record how a step came out and let the run go on; return the run's ending where this is it."""
-    outcome = settled.outcome
+    planned, outcome = settled.planned, settled.outcome
     if isinstance(outcome, Done) and outcome.response is not None:
-        await execution.answer(settled.planned, outcome.response)
+        is_last = not (planned.targets or execution.progress.ready or going.tasks)
+        await execution.answer(planned, outcome.response, is_last=is_last)
     written: Written | None = None
     if isinstance(outcome, Done) and sum(len(output.items) for output in outcome.outputs.values()) >= BIG:
         with suppress(TreadleError):  # which the second try, on the loop, raises again where it is dealt with
@@ -258,13 +261,13 @@ def _end_the_others(execution: Execution, going: _Going) -> None:
             task.cancel()
 
 
-async def _collect(execution: Execution, task: asyncio.Task[_Settled], planned: PlanNode) -> Ending | None:
+async def _collect(execution: Execution, going: _Going, task: asyncio.Task[_Settled], planned: PlanNode) -> Ending | None:
     if task.cancelled():
         if execution.env.is_stopping and not execution.is_ending:
             return Ending(status=RunStatus.RUNNING)
         execution.on_cancelled(planned)
         return None
-    return await _take(execution, task.result())
+    return await _take(execution, going, task.result())
 
 
 async def _abandon(execution: Execution, going: _Going) -> None:

@@ -117,6 +117,8 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         await reach_disk(store.journal)
     except asyncio.CancelledError:
         await _whole(reach_disk(store.journal))
+    if ending.response is not None and env.respond is not None:
+        env.respond(flight.run.id, ending.response)
 
 
 def ended(run: Run, ending: Ending, env: RunEnv) -> Run:

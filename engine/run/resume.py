@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.ids import NodeId
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, RunStatus
+from engine.steps.contract import Response
 
 from .attempt import Earlier
 from .effects import Uncertain, way_after_crash
@@ -28,11 +29,13 @@ class Ending:
     """
     How a run came out: a final or parked status, and the error that says why.
 
-    `running` means that it was left open because the worker stops; it goes on from here at the next start.
+    `running` means that it was left open because the worker stops; it goes on from here at the next start. `response` is what
+    its caller gets to hear once the end is on disk.
     """
 
     status: RunStatus
     error: Mapping[str, Any] | None = None
+    response: Response | None = None
 
     @classmethod
     def by_step(cls, status: str, message: str, node: NodeId) -> Ending:
