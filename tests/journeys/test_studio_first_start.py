@@ -261,6 +261,16 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
     picture(page, "editor", settle)
 
 
+def at_rest(page: Page) -> None:
+    """Return when nothing on the page moves any more: a forced click does not wait for a dialog to come to its place."""
+    page.wait_for_timeout(50)
+    page.evaluate(
+        """() => Promise.allSettled(document.getAnimations()
+            .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+            .map((one) => one.finished))"""
+    )
+
+
 def test_import_switch_on_and_a_real_run(page: Page, served: Served) -> None:
     """
     One document is pasted in, one is uploaded; one is switched on, called from outside; list and runs show it without a reload.
@@ -271,6 +281,8 @@ def test_import_switch_on_and_a_real_run(page: Page, served: Served) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Drop a .yaml or .json file")).to_be_visible()
+    at_rest(page)
     with page.expect_file_chooser() as chooser:
         page.get_by_text("Drop a .yaml or .json file").click(force=True)
     chooser.value.set_files(STARTERS / "exchange_rates.yaml")
