@@ -75,7 +75,11 @@ class Inbox:
         firing = make_firing(trigger, items, now=self._clock.now(), key=key)
         stored, is_new = await self._store.write(lambda work: work.firings.accept(firing))
         if not is_new:
-            return Accepted(await self._run_of(stored), False)
+            run_id = await self._run_of(stored)
+            if run_id is None and stored.state == "queued":
+                # Kept, but its answer never came back, so that nobody started it: whoever sends it again does.
+                run_id = await self._start(trigger, stored, None)
+            return Accepted(run_id, False)
         if stored.state == "held":
             return Accepted(None)
         return Accepted(await self._start(trigger, stored, items))
@@ -105,6 +109,8 @@ class Inbox:
         """Start the run of a stored firing; None when that is not possible now: it stays in the inbox for the next start."""
         try:
             document = self._documents.get(trigger.version_id) or await self._read_document(trigger.version_id)
+            if known := self._started.get(firing.id):
+                return known
             return self._submit(make_run(trigger, firing, now=self._clock.now()), document, items, firing)
         except TreadleError as error:
             log.error("firing waits", extra={"firing": firing.id, "error": error.message})
