@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
 from engine.model.items import Batch, Outputs
@@ -24,6 +24,8 @@ from .planner import Plan, PlanNode
 from .progress import Progress
 from .scope import NodesScope, run_scope
 from .slots import make_fact
+
+_SUCCEEDED: Final = FactKind.STEP_SUCCEEDED  # looking a member up takes a fifth of a microsecond, once per step
 
 Written = tuple[bytes, Outputs]
 """Outputs written down, and as they will be read again."""
@@ -247,7 +249,7 @@ class Execution:
                 summary["ignored"] = ignored
             if routed:
                 summary["routed"] = routed
-            self.record(FactKind.STEP_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
+            self.record(_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
         if (bus := self.env.bus) is not None and bus.is_heard:
             counts = {port: len(output.items) for port, output in outputs.items()}
             self._finished(planned, "succeeded", counts, took, None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -71,7 +71,9 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     ending = going.ending or Ending(
         status=RunStatus.RUNNING if env.is_stopping and execution.progress.ready else RunStatus.SUCCEEDED
     )
-    return ending if execution.response is None else replace(ending, response=execution.response)
+    if execution.response is None:
+        return ending
+    return Ending(status=ending.status, error=ending.error, response=execution.response)
 
 
 async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:

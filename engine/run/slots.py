@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from engine.ids import NodeId, RunId
@@ -26,7 +27,9 @@ _FACT: Final = _setters(Fact)
 _set_run_id, _set_seq, _set_kind, _set_node = _FACT["run_id"], _FACT["seq"], _FACT["kind"], _FACT["node"]
 _set_at, _set_scope, _set_attempt = _FACT["at"], _FACT["scope"], _FACT["attempt"]
 _set_summary, _set_payload = _FACT["summary"], _FACT["payload"]
-_RUN: Final = [(name, Run.__dict__[name].__get__, setter) for name, setter in _setters(Run).items()]
+_RUN: Final = _setters(Run)
+_RUN_PUTS: Final = tuple(_RUN.values())
+_values_of: Final = attrgetter(*_RUN)
 
 if len(_FACT) != 9:
     raise TypeError("Fact has other fields than make_fact sets")
@@ -59,6 +62,8 @@ def make_fact(
 def altered(run: Run, **changes: Any) -> Run:
     """Return `dataclasses.replace(run, **changes)`."""
     new: Run = _new(Run)
-    for name, get, put in _RUN:
-        put(new, changes[name] if name in changes else get(run))
+    for put, value in zip(_RUN_PUTS, _values_of(run)):  # noqa: B905 - both have all fields of a run
+        put(new, value)
+    for name, value in changes.items():
+        _RUN[name](new, value)
     return new

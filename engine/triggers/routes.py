@@ -76,7 +76,9 @@ class RouteTable:
 
     def find(self, method: str, path: str) -> Match | OtherMethods | None:
         """Return the trigger for a decoded path (without the `/hooks/` before it), which methods it has, or None."""
-        segments, values, others = path.strip("/").split("/"), list[str](), set[str]()
+        segments = path.strip("/").split("/")
+        values: list[str] = []
+        others: set[str] = set()
         leaf = _search(self._root, segments, 0, method, values, others)
         if leaf is not None:
             return Match(leaf.trigger, dict(zip(leaf.names, values, strict=True)))

@@ -1,14 +1,23 @@
 """The benchmarks themselves: each measures something, tiny as it is here, and the table says what was missed."""
 
+import asyncio
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from engine.clock import SystemClock
+from engine.run.env import RunEnv
+from engine.run.executor import execute
+from engine.run.folders import OneFolder
+from engine.run.planner import compile_plan
 from tests.benchmarks import __main__ as bench
+from tests.benchmarks.bench_engine import CATALOG, FIVE, NOTHING, a_run, computing
 from tests.benchmarks.bench_process import idle_percent
+from tests.benchmarks.bench_store import PAYLOAD
 from tests.benchmarks.bench_webhook import compare
 from tests.benchmarks.rounds import Effort, take_turns
 from tests.benchmarks.served import bring_in, serve_bare, serve_treadle
@@ -94,3 +103,27 @@ def test_a_missed_ratio_is_an_exit_code(monkeypatch, capsys):
     monkeypatch.setattr(bench, "tune_interpreter", lambda: None)
     assert 1 == bench.main(["--json", "--quick"])
     assert ["missed"] == [row["verdict"] for row in json.loads(capsys.readouterr().out)]
+
+
+async def _recorded() -> list[int]:
+    sizes: list[int] = []
+
+    class Journal:
+        is_full = False
+
+        def append(self, fact, *, epoch):
+            sizes.append(len(fact.payload))
+
+    plan = compile_plan(computing(10), CATALOG)
+    env = RunEnv(clock=SystemClock(), http=NOTHING, files=NOTHING, folders=OneFolder(Path()), journal=Journal())
+    await execute(a_run("size"), plan, env, items=FIVE)
+    return sizes
+
+
+def test_raw_rows_are_as_large_as_those_of_steps():
+    """
+    The rows that the bare driver writes are as long as those of the steps they are held against.
+    """
+    sizes = asyncio.run(_recorded())
+    assert 11 == len(sizes)
+    assert abs(len(PAYLOAD) - sum(sizes) / len(sizes)) < 10
