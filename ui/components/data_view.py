@@ -20,6 +20,8 @@ from ..moments import size
 MAX_COLUMNS = 80
 MAX_CELL = 240
 MAX_LINES = 200  # items in one JSON view
+DEEPEST_SHOWN = 100
+LONGEST_SHOWN = 100_000
 
 Cell = list[Any]
 """`[text, kind, address of a file or "", full text when it was cut]`"""
@@ -96,16 +98,25 @@ def path_of(name: str) -> str:
     return f"item.{name}" if name.isidentifier() else f"item[{json.dumps(name, ensure_ascii=False)}]"
 
 
-def plain(value: Any) -> Any:
-    """Return a value as the JSON view shows it; file handles bring their address."""
+def plain(value: Any, depth: int = 0) -> Any:
+    """
+    Return a value as the JSON view shows it; file handles bring their address.
+
+    What is too deep to be sent to the browser is shown as a text from there on, and long texts are cut.
+    """
     match value:
         case File():
             return {**value.as_json(), "size_text": size(value.size), "$href": address(value)}
+        case str():
+            rest = len(value) - LONGEST_SHOWN
+            return value if rest <= 0 else f"{value[:LONGEST_SHOWN]}… ({rest:,} more)"
+        case Mapping() | list() | tuple() if depth >= DEEPEST_SHOWN:
+            return json.dumps(value, ensure_ascii=False, default=str)[:LONGEST_SHOWN]
         case Mapping():
-            return {str(key): plain(inner) for key, inner in value.items() if key != "$href"}
+            return {str(key): plain(inner, depth + 1) for key, inner in value.items() if key != "$href"}
         case list() | tuple():
-            return [plain(inner) for inner in value]
-        case None | bool() | int() | float() | str():
+            return [plain(inner, depth + 1) for inner in value]
+        case None | bool() | int() | float():
             return value
         case _:
             return str(value)
