@@ -526,3 +526,15 @@ async def test_a_thousand_runs_at_a_time(shop):
     runs = [shop.start(document, [{"n": n}], version_id="v1") for n in range(1000)]
     over = await asyncio.gather(*(shop.worker.wait(run.id) for run in runs))
     assert {RunStatus.SUCCEEDED} == {run.status for run in over}
+
+
+async def test_the_answer_of_the_last_step_comes_with_the_end(shop):
+    """
+    When `flow.respond` is the last step, its caller hears the answer once the run's end is on disk.
+    """
+    nodes = [START, a_node("answer", "flow.respond", status=201, body="hello {{ item.n }}")]
+    run = shop.start(a_document(nodes, "start -> answer"), [{"n": 1}])
+    response = await shop.worker.response(run.id)
+    assert (201, "hello 1") == (response.status, response.body)
+    stored = await shop.store.read(lambda work: work.runs.get(run.id))
+    assert RunStatus.SUCCEEDED == stored.status
