@@ -12,8 +12,8 @@ Verdict = Literal["kept", "warning", "missed", ""]
 
 _SHOWN = {
     "kept": "[green]✓[/]",
-    "warning": "[yellow]! slower than hoped[/]",
-    "missed": "[bold red]✗ missed[/]",
+    "warning": "[yellow]![/]",
+    "missed": "[bold red]✗[/]",
     "": "[dim]·[/]",
 }
 
@@ -81,13 +81,14 @@ def hopefully_at_least(measured: float) -> Goal:
 
 def render(groups: Sequence[tuple[str, Sequence[Row]]], *, title: str = "") -> Table:
     """Return the table for a terminal, one section per group."""
-    table = Table(title=title or None, title_justify="left", pad_edge=False)
+    caption = "✓ kept   ✗ a ratio that was missed   ! a number that depends on the machine, and is not what was hoped for"
+    table = Table(title=title or None, title_justify="left", caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("name")
-    table.add_column("measured", justify="right")
+    table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("the machine's limit beside it", justify="right")
-    table.add_column("ratio", justify="right")
-    table.add_column("goal", justify="right")
-    table.add_column("ok")
+    table.add_column("ratio", justify="right", no_wrap=True)
+    table.add_column("goal", justify="right", no_wrap=True)
+    table.add_column("ok", no_wrap=True)
     for _, rows in groups:
         for row in rows:
             table.add_row(*cells(row), _SHOWN[row.verdict])
@@ -97,7 +98,7 @@ def render(groups: Sequence[tuple[str, Sequence[Row]]], *, title: str = "") -> T
 
 def cells(row: Row) -> tuple[str, str, str, str, str]:
     """Return name, figure, limit, ratio and goal as texts."""
-    limit = "" if row.limit is None else f"{quantity(row.limit, row.unit)} {row.limit_name}".strip()
+    limit = "" if row.limit is None else f"{quantity(row.limit)} {row.limit_name}".strip()
     ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×" if row.ratio < 100 else f"{row.ratio:.0f} ×"
     return row.name, quantity(row.measured, row.unit), limit, ratio, _goal(row)
 
@@ -107,10 +108,10 @@ def as_json(groups: Sequence[tuple[str, Sequence[Row]]]) -> list[dict[str, Any]]
     return [{"group": group, **asdict(row), "verdict": row.verdict} for group, rows in groups for row in rows]
 
 
-def quantity(value: float, unit: str) -> str:
+def quantity(value: float, unit: str = "") -> str:
     """Return a number with as many digits as mean something, and its unit."""
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f} {unit}"
+    return f"{value:,.{digits}f} {unit}".strip()
 
 
 def _goal(row: Row) -> str:
