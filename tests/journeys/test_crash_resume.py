@@ -12,6 +12,8 @@ import sqlcipher3
 from tests.journeys.crash_child import EFFECTS, IN_FLIGHT, main, read_marks
 
 KILLS = 50
+MARK_BYTES = 50
+"""About how long the line of one effect is."""
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +22,15 @@ def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.journeys.crash_child"])
     return context
+
+
+def live_for(effects, *, marks, seconds):
+    """Return when about so many more effects were done, and a moment later: a busy machine gets no shorter lives."""
+    wanted = (effects.stat().st_size if effects.exists() else 0) + marks * MARK_BYTES
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and (effects.stat().st_size if effects.exists() else 0) < wanted:
+        time.sleep(0.002)
+    time.sleep(seconds)
 
 
 @pytest.mark.slow
@@ -38,7 +49,7 @@ def test_fifty_kills_with_a_hundred_runs_in_flight(processes, tmp_path):
             assert child.is_alive(), f"life {life} ended by itself with {child.exitcode}"
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        time.sleep(chance.uniform(0.0, 0.25))
+        live_for(tmp_path / "effects", marks=chance.randrange(120), seconds=chance.uniform(0.0, 0.05))
         child.kill()
         child.join()
     last = processes.Process(target=main, args=(str(tmp_path), KILLS, True))
