@@ -21,12 +21,13 @@ from app.build import Treadle, build
 from app.config import Settings
 from app.desktop import Window, open_window
 from app.instance import announced, find_instance
-from app.interpreter import tune_interpreter
+from app.interpreter import allow_many_files, tune_interpreter
 from app.logs import set_up_logs
 from app.starters import FIRST, add_starter
 from app.web.dispatcher import Dispatcher
 from app.web.figures import gather
 from app.web.hooks import Hooks
+from app.web.patience import PatientProtocol
 from app.web.security import Gate, Hosts, check_listen
 from app.web.sessions import Sessions, launch_url, load_key, make_launch_token
 from app.web.socket_guard import SocketGuard
@@ -89,6 +90,7 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
     """
     check_listen(settings.host)
     set_up_logs(settings.log_level)
+    allow_many_files()
     if known := find_instance(settings.data):
         await _show_running(settings, known.url, window=window)
         return
@@ -107,7 +109,7 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
                 access_log=False,
                 lifespan="on",
                 loop="none",
-                http="httptools",
+                http=PatientProtocol,
                 timeout_graceful_shutdown=WAIT_AT_END_S,
                 server_header=False,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -19,6 +20,9 @@ from engine.service import Studio
 
 MOST_BYTES = 10 * 1024 * 1024
 """The limit of a document, which is the largest thing the API takes in."""
+
+STALL_S = 30.0
+"""Seconds that a body may stand still."""
 
 MOST_INPUT = 32 * 1024 * 1024
 """The limit of any body: the input of a run may be as large as a webhook's, and JSON is read as a whole."""
@@ -58,14 +62,19 @@ Caller = Annotated[Studio, Depends(studio_of)]
 
 
 def bounded(app: Any) -> Any:
-    """Return the ASGI application with an end to every body: 413 as soon as more than `MOST_INPUT` bytes have come."""
+    """Return the ASGI application with an end to every body: 413 for more than `MOST_INPUT` bytes, 408 for one that stalls."""
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
-        size = 0
+        size, is_whole = 0, False
 
         async def receive_bounded() -> Any:
-            nonlocal size
-            message = await receive()
+            nonlocal size, is_whole
+            try:
+                async with asyncio.timeout(None if is_whole else STALL_S):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
+            is_whole = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > MOST_INPUT:
                 raise HTTPException(413)

@@ -48,6 +48,7 @@ MESSAGES: Mapping[int, tuple[str, str, str | None]] = {
     403: ("not_allowed", "This is not allowed.", None),
     404: ("not_found", "There is nothing at this address.", "GET /api/v1/openapi.json lists every address."),
     405: ("method_not_allowed", "This address does not know that method.", "The header “Allow” lists those it knows."),
+    408: ("timed_out", "The body stopped in the middle.", "Send it again."),
     412: ("changed_meanwhile", "It was changed meanwhile.", "Read it again, then send your change with the new ETag."),
     413: ("too_large", "The request is too large.", None),
     415: ("unknown_media_type", "The body has a type that is not known here.", None),

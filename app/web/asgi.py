@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,9 @@ Header = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json")
 NO_STORE: Header = (b"cache-control", b"no-store")
+STALL_S = 30.0
+"""Seconds that a body may stand still; how long it takes as a whole does not matter."""
+
 NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
@@ -51,11 +55,12 @@ async def read_body(receive: Receive, limit: int, length: bytes | None = None) -
     """
     Return the whole body, None when the client went away in the middle.
 
-    Raises `TooLarge` as soon as more than `limit` bytes are announced or have arrived.
+    Raises `TooLarge` as soon as more than `limit` bytes are announced or have arrived, `TimeoutError` when nothing more comes
+    for half a minute.
     """
     if length is not None and length.isdigit() and int(length) > limit:
         raise too_large(limit)
-    message = await receive()
+    message = await _next(receive)
     if message["type"] != "http.request":
         return None
     body: bytes = message.get("body", b"")
@@ -67,7 +72,7 @@ async def read_body(receive: Receive, limit: int, length: bytes | None = None) -
     while True:
         if size > limit:
             raise too_large(limit)
-        message = await receive()
+        message = await _next(receive)
         if message["type"] != "http.request":
             return None
         parts.append(message.get("body", b""))
@@ -76,6 +81,11 @@ async def read_body(receive: Receive, limit: int, length: bytes | None = None) -
             if size > limit:
                 raise too_large(limit)
             return b"".join(parts)
+
+
+async def _next(receive: Receive) -> Message:
+    async with asyncio.timeout(STALL_S):
+        return await receive()
 
 
 def too_large(limit: int) -> TooLarge:

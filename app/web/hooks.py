@@ -102,7 +102,11 @@ class Hooks:
             await send_problem(send, 405, (allow,), message=message, hint=f"It answers {', '.join(hook.allowed)}.")
             return
         headers = safe_headers(scope["headers"])
-        body = await read_body(receive, self._limit, headers.get("content-length", "").encode())
+        try:
+            body = await read_body(receive, self._limit, headers.get("content-length", "").encode())
+        except TimeoutError:
+            await send_problem(send, 408, code="timed_out", message="The body stopped in the middle.", hint="Send it again.")
+            return
         if body is None:
             return  # the caller went away before the request was complete
         key = self._key(hook, scope, headers, body)
