@@ -71,5 +71,6 @@ class PatientProtocol(HttpToolsProtocol):
     def _let_go(self) -> None:
         self._end_alarm()
         if not self.transport.is_closing():
-            log.warning("a client that does not come to the point was let go", extra={"bytes": self._came})
+            # Not worth a warning: browsers open connections that they may never need.
+            log.debug("a client that does not come to the point was let go", extra={"bytes": self._came})
             self.transport.abort()
