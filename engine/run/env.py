@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from engine.clock import Clock
@@ -50,9 +51,14 @@ class RunEnv:
     steps_failed: int = 0
 
     async def pause_until(self, moment: datetime) -> None:
-        """Wait for a moment, in slices, so that a clock that was set forward is noticed."""
+        """
+        Wait for a moment, in slices, so that a clock that was set forward is noticed.
+
+        One that was set back prolongs nothing: the time that the pause had at its beginning is enough.
+        """
         if self.sleep_until is not None:
             await self.sleep_until(moment)
             return
-        while (left := (moment - self.clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - there is nothing to be told by
+        whole, began = (moment - self.clock.now()).total_seconds(), monotonic()
+        while (left := min((moment - self.clock.now()).total_seconds(), whole - (monotonic() - began))) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 30.0))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from engine.errors import StepCrashed, TimedOut
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Reason = Literal["cancel", "stop", "lost"]
+QUICK_LIVES: Final = 5
+LONGEST_REST_S: Final = 300.0
 PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
 
 
@@ -152,6 +154,7 @@ async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
             return None
         if flight.run.cancel_requested:
             return Ending(status=RunStatus.CANCELLED)
+        await _rest(flight.run, env)
     elif flight.run.status is RunStatus.QUEUED:
         flight.run = altered(flight.run, status=RunStatus.RUNNING, started_at=env.clock.now())
         store.journal.start(flight.run)
@@ -172,6 +175,28 @@ async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
             hint="Allow more under “Settings”, or make it do less at a time.",
         )
         return Ending(status=RunStatus.FAILED, error=error.as_dict())
+
+
+def rest_before(epoch: int) -> timedelta:
+    """
+    Return how long a run waits before it goes on when it was taken over so many times.
+
+    A run that takes all memory ends the program, which goes on with it at its next start, and so on for ever. After five lives
+    each next one leaves more time to look at the run and to cancel it.
+    """
+    return timedelta(seconds=min(2.0 ** min(epoch - QUICK_LIVES, 20), LONGEST_REST_S)) if epoch >= QUICK_LIVES else timedelta()
+
+
+async def _rest(run: Run, env: RunEnv) -> None:
+    task = asyncio.current_task()
+    if not (rest := rest_before(run.epoch)) or task is None:
+        return
+    log.warning("a run that was interrupted again and again rests", extra={"run_id": run.id, "seconds": rest.total_seconds()})
+    env.pausing.add(task)
+    try:
+        await env.pause_until(env.clock.now() + rest)
+    finally:
+        env.pausing.discard(task)
 
 
 async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:

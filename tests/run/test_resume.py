@@ -11,6 +11,7 @@ from engine.events.types import RunFinished
 from engine.ids import NodeId
 from engine.model.run import Fact, FactKind, RunStatus
 from engine.model.workflow import RetryPolicy
+from engine.run.flight import rest_before
 from engine.run.payloads import encode_batch, encode_outputs
 from tests.run.workshop import a_document, a_node, a_run, until
 
@@ -297,3 +298,27 @@ async def test_the_end_is_told_when_it_is_on_disk(shop):
     await shop.run(a_document([START, a_node("end")], "start -> end"), [{}])
     await asyncio.gather(*tasks)
     assert [RunStatus.SUCCEEDED] == found
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 0), (1, 0), (4, 0), (5, 1), (6, 2), (9, 16), (40, 300), (100_000, 300)])
+def test_how_long_a_run_rests_that_was_taken_over_again_and_again(epoch, expected):
+    """
+    Nothing for the first times, then longer and longer, five minutes at most.
+    """
+    assert timedelta(seconds=expected) == rest_before(epoch)
+
+
+async def test_a_run_that_kills_the_program_leaves_time_to_end_it(life):
+    """
+    A run that ends the program each time it goes on rests first, so that it can be cancelled; the program can stop meanwhile.
+    """
+    shop = await life()
+    document = a_document([START, a_node("send", "test.send")], "start -> send")
+    run = await leave_behind(shop, document, [{"n": 1}], [], epoch=0)
+    for _ in range(12):
+        await shop.store.write(lambda work: work.runs.claim(run.id, now=SystemClock().now()))
+    shop = await life()
+    assert RunStatus.RUNNING == (await shop.worker.wait(run.id, timedelta(milliseconds=200))).status
+    shop = await life()
+    assert [] == shop.outside.seen("send")
+    assert RunStatus.CANCELLED == (await shop.worker.cancel(run.id)).status

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clock import ManualClock
+from engine.clock import ManualClock, SystemClock
 from engine.errors import BadInput, RateLimited, Refused, Unavailable
 from engine.model.workflow import RetryPolicy
+from engine.run.env import RunEnv
 from engine.run.retry import next_try, pause_before
 from tests.run.workshop import a_document, a_node
 
@@ -173,3 +174,22 @@ async def test_a_pause_survives_a_restart(make_workshop, tmp_path):
     assert "succeeded" == (await second.finished(run.id))["status"]
     await second.worker.stop()
     await second.store.stop()
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_is_set_back_does_not_prolong_a_pause():
+    """
+    A pause is over when its time has passed, though the clock was set back by an hour in the middle of it.
+    """
+
+    class Wobbly(SystemClock):
+        shift = timedelta()
+
+        def now(self) -> datetime:
+            return super().now() + self.shift
+
+    clock = Wobbly()
+    env = RunEnv(clock=clock, http=None, files=None, folders=None)
+    asyncio.get_running_loop().call_later(0.1, setattr, clock, "shift", timedelta(hours=-1))
+    async with asyncio.timeout(10):
+        await env.pause_until(clock.now() + seconds(0.3))
