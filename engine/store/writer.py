@@ -60,6 +60,21 @@ class Report:
     error: StoreError | None = None
 
 
+@dataclass(slots=True)
+class Flush:
+    """
+    A batch on its way to the disk, over as many tries as it takes.
+
+    The first `in_doubt` records may be there already, because the last try failed in the very commit.
+    """
+
+    batch: list[Entry]
+    in_doubt: int = 0
+    is_renewed: bool = False
+    pause: float = FIRST_PAUSE_S
+    failure: StoreError | None = None
+
+
 class Writer:
     """
     Owns the database for writing.
@@ -133,15 +148,28 @@ class Writer:
 
     def _flush(self, batch: list[Entry]) -> None:
         """Commit the batch, however long it takes."""
-        pause, in_doubt, is_renewed = FIRST_PAUSE_S, 0, False
+        flush = Flush(batch)
+        while (pause := self._try(flush)) is not None:
+            if self._stopping.wait(pause):
+                assert flush.failure is not None
+                self._give_up(flush.batch + self._take(), flush.failure)
+                return
+            flush.batch += self._take()
+
+    def _try(self, flush: Flush) -> float | None:
+        """
+        Try to commit once and report what came of it; None when it is done, else the seconds to pause before the next try.
+
+        A refused flush keeps its journal records; its changes are forgotten, for their callers were told.
+        """
         while True:
             report = Report(upto=self._taken)
             self._is_committing = False
             try:
-                if in_doubt and self._is_written(batch[:in_doubt]):
-                    batch = batch[in_doubt:]
-                in_doubt = 0
-                parts = self._prepare(batch)
+                if flush.in_doubt and self._is_written(flush.batch[: flush.in_doubt]):
+                    flush.batch = flush.batch[flush.in_doubt :]
+                flush.in_doubt = 0
+                parts = self._prepare(flush.batch)
                 with self._database.gate:
                     self._commit(parts, report)
             except Exception as error:
@@ -150,26 +178,24 @@ class Writer:
             else:
                 self._tell(report)
                 self._database.after_commit()
-                return
+                return None
             is_gone = self._open is not None and self._database.is_gone(self._open[0])
             self._disconnect()
-            if is_gone and not self._is_committing and not is_renewed:
-                # The server closed a connection that slept: nothing of this was committed, so all of it may go again.
-                is_renewed = True
-                continue
-            changes = [entry for entry in batch if entry[0] == CHANGE]
-            batch = [entry for entry in batch if entry[0] != CHANGE]
-            if self._is_committing:
-                in_doubt = len(batch)
-                failure.hint = f"It is not certain whether the change was kept. {failure.hint or ''}".strip()
-            log.error("the database refused a transaction", exc_info=failure, extra={"records_waiting": len(batch)})
-            failed: list[Settled] = [(entry[2], None, failure) for entry in changes]
-            self._tell(Report(upto=self._taken, settled=failed, error=failure))
-            if self._stopping.wait(pause):
-                self._give_up(batch + self._take(), failure)
-                return
-            pause = min(pause * 2, LONGEST_PAUSE_S)
-            batch += self._take()
+            if not is_gone or self._is_committing or flush.is_renewed:
+                break
+            # The server closed a connection that slept: nothing of this was committed, so all of it may go again.
+            flush.is_renewed = True
+        changes = [entry for entry in flush.batch if entry[0] == CHANGE]
+        flush.batch = [entry for entry in flush.batch if entry[0] != CHANGE]
+        if self._is_committing:
+            flush.in_doubt = len(flush.batch)
+            failure.hint = f"It is not certain whether the change was kept. {failure.hint or ''}".strip()
+        log.error("the database refused a transaction", exc_info=failure, extra={"records_waiting": len(flush.batch)})
+        failed: list[Settled] = [(entry[2], None, failure) for entry in changes]
+        self._tell(Report(upto=self._taken, settled=failed, error=failure))
+        flush.failure = failure
+        pause, flush.pause = flush.pause, min(flush.pause * 2, LONGEST_PAUSE_S)
+        return pause
 
     def _is_written(self, records: Sequence[Entry]) -> bool:
         """
