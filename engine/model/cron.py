@@ -9,6 +9,7 @@ the first time. A job whose hour begins with `*` follows real time: it pauses fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -28,6 +29,9 @@ SHORTHANDS = {
 }
 HORIZON = timedelta(days=366 * 8 + 10)
 """The longest pause a cron can have: 29 February, over a century that is no leap year."""
+
+Matches = Callable[[date], bool]
+Step = Callable[[date], date]
 
 LAST_DAY = 32
 """Stands for `L`, the last day of the month, among the days of the month."""
@@ -66,9 +70,17 @@ class Cron:
     is_any_weekday: bool
     follows_real_time: bool
 
-    def next_after(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
-        """Return the first due time later than `moment`, in UTC; None when there is none (`0 0 30 2 *`)."""
-        return self._next_in_real_time(moment, zone) if self.follows_real_time else self._next_by_wall(moment, zone)
+    def next_after(self, moment: datetime, zone: ZoneInfo, matches: Matches | None = None) -> datetime | None:
+        """
+        Return the first due time later than `moment`, in UTC; None when there is none (`0 0 30 2 *`).
+
+        `matches` says which days count in the place of the expression's own day fields.
+        """
+        day_counts = matches or self.matches_date
+        step = self._next_day if matches is None else _tomorrow
+        if self.follows_real_time:
+            return self._next_in_real_time(moment, zone, day_counts, step)
+        return self._next_by_wall(moment, zone, day_counts, step)
 
     def matches_date(self, day: date) -> bool:
         """Whether the expression names this day."""
@@ -80,18 +92,18 @@ class Cron:
             return in_month and in_week
         return in_month or in_week
 
-    def _next_by_wall(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
+    def _next_by_wall(self, moment: datetime, zone: ZoneInfo, matches: Matches, step: Step) -> datetime | None:
         here = moment.astimezone(zone).replace(tzinfo=None)
         earliest = here - timedelta(hours=26)
         day, last = here.date() - timedelta(days=1), here.date() + HORIZON
         while day <= last:
-            if self.matches_date(day):
+            if matches(day):
                 for hour in self.hours:
                     for minute in self.minutes:
                         wall = datetime.combine(day, time(hour, minute))
                         if wall >= earliest and (due := moment_of(wall, zone)) > moment:
                             return due
-            day = self._next_day(day)
+            day = step(day)
         return None
 
     def _next_day(self, day: date) -> date:
@@ -99,13 +111,13 @@ class Cron:
             return day + timedelta(days=1)
         return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
-    def _next_in_real_time(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
+    def _next_in_real_time(self, moment: datetime, zone: ZoneInfo, matches: Matches, step: Step) -> datetime | None:
         at = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         last = at + HORIZON
         while at <= last:
             here = at.astimezone(zone)
-            if not self.matches_date(here.date()):
-                midnight = moment_of(datetime.combine(self._next_day(here.date()), time()), zone)
+            if not matches(here.date()):
+                midnight = moment_of(datetime.combine(step(here.date()), time()), zone)
                 at = max(midnight, at + timedelta(minutes=1))
             elif here.hour not in self.hours:
                 at += timedelta(minutes=60 - here.minute)
@@ -115,6 +127,10 @@ class Cron:
             else:
                 return at
         return None
+
+
+def _tomorrow(day: date) -> date:
+    return day + timedelta(days=1)
 
 
 def parse_cron(text: str) -> Cron:

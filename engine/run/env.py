@@ -13,6 +13,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.events.bus import EventBus
 from engine.ids import RunId, WorkflowId
+from engine.model.calendar import Calendars
 from engine.protocols import Journal
 from engine.steps.contract import Files, Http, Response
 
@@ -31,7 +32,7 @@ class RunEnv:
     `respond` is called with the answer to the caller once it is on disk. `sleep_until` returns when the clock has come to that
     moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
     each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
-    `steps_done` and `steps_failed` count since the start.
+    `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start.
     """
 
     clock: Clock
@@ -47,6 +48,7 @@ class RunEnv:
     is_stopping: bool = False
     proves_batches: bool = False
     pausing: set[asyncio.Task[Any]] = field(default_factory=set)
+    calendars: Calendars = field(default_factory=Calendars)
     steps_done: int = 0
     steps_failed: int = 0
 

@@ -170,7 +170,11 @@ class Execution:
 
     def _base_scope(self) -> dict[str, Any]:
         if self._scope is None:
-            self._scope = {**run_scope(self.run, self.plan), "$now": self.env.clock.now}
+            self._scope = {
+                **run_scope(self.run, self.plan),
+                "$now": self.env.clock.now,
+                "$calendars": self.env.calendars,
+            }
         return self._scope
 
     # — what the journal keeps —

@@ -25,6 +25,7 @@ from engine.protocols import Firing, Store
 from engine.steps.catalog import Catalog
 from engine.steps.contract import Files, Http, Response
 
+from .calendars import load_calendars
 from .disk import reach_disk
 from .env import RunEnv, Unlock
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
@@ -95,6 +96,7 @@ class Worker:
         self._is_running = True
         self.env.is_stopping = False
         self.env.journal = self.store.journal
+        await load_calendars(self.store, self.env.calendars)
         if hasattr(self.store.journal, "lost"):
             self.store.journal.lost = self._on_lost
         if resume:

@@ -11,6 +11,7 @@ from engine.clock import Clock
 from engine.errors import InvalidDocument, NotFound, TreadleError
 from engine.expressions import ExpressionError, Suggestion, compile_expression, compile_template, suggest
 from engine.ids import NodeId, RunId, WorkflowId
+from engine.model.calendar import Calendars
 from engine.model.items import Batch
 from engine.protocols import Store
 from engine.run.payloads import show
@@ -39,8 +40,18 @@ class Preview:
 class PreviewService:
     """Try expressions on what the last run left behind."""
 
-    def __init__(self, *, store: Store, drafts: OpenDrafts, samples: Samples, clock: Clock, actor: Actor) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        drafts: OpenDrafts,
+        samples: Samples,
+        clock: Clock,
+        actor: Actor,
+        calendars: Calendars | None = None,
+    ) -> None:
         self._store, self._drafts, self._samples = store, drafts, samples
+        self._calendars = calendars or Calendars()
         self._clock, self._actor = clock, actor
 
     async def expression(
@@ -77,6 +88,7 @@ class PreviewService:
             "vars": {},
             "$now": self._clock.now,
             "$timezone": draft.document.settings.timezone,
+            "$calendars": self._calendars,
         }
         total, run_id = len(items), sample.run_id
         try:

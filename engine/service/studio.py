@@ -63,7 +63,14 @@ class Studio:
         self.runs = RunService(
             store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
         )
-        self.preview = PreviewService(store=parts.store, drafts=drafts, samples=parts.samples, clock=parts.clock, actor=actor)
+        self.preview = PreviewService(
+            store=parts.store,
+            drafts=drafts,
+            samples=parts.samples,
+            clock=parts.clock,
+            actor=actor,
+            calendars=parts.worker.env.calendars,
+        )
         self.tokens = TokenService(parts.store, parts.clock, actor)
 
     def acting_as(self, actor: Actor) -> Studio:

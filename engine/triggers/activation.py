@@ -11,6 +11,7 @@ from datetime import datetime
 from engine.clock import Clock
 from engine.errors import BadInput, BadRequest, InvalidDocument
 from engine.ids import VersionId, WorkflowId
+from engine.model.calendar import Calendars
 from engine.model.problems import Problem
 from engine.model.workflow import Document, Node, Version, Workflow
 from engine.protocols import Store, TriggerState, UnitOfWork
@@ -40,8 +41,9 @@ Listener = Callable[[Active], None]
 class Activation:
     """Keeps the triggers of active versions in the store, and tells those who act on them when they changed."""
 
-    def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, store: Store, catalog: Catalog, clock: Clock, calendars: Calendars | None = None) -> None:
         self._store, self._catalog, self._clock = store, catalog, clock
+        self.calendars = calendars or Calendars()
         self._listeners: list[Listener] = []
         self._documents: dict[VersionId, Document] = {}
         self._reading = asyncio.Lock()
@@ -64,6 +66,7 @@ class Activation:
             workflow_name=workflow.name,
             version_id=version.id,
             now=self._clock.now(),
+            calendars=self.calendars,
         )
         others = [state for state in work.triggers.list_all(WEBHOOK) if state.workflow_id != workflow.id]
         check_free(states, others)
@@ -97,6 +100,7 @@ def build_triggers(
     workflow_name: str,
     version_id: VersionId,
     now: datetime,
+    calendars: Calendars | None = None,
 ) -> list[TriggerState]:
     """
     Return the triggers of a document with their routes and first due times.
@@ -123,6 +127,7 @@ def build_triggers(
                         timezone=document.settings.timezone,
                     ),
                     now,
+                    calendars,
                 )
             )
         except BadInput as error:
@@ -146,11 +151,17 @@ def build_triggers(
     return states
 
 
-def check_triggers(document: Document, catalog: Catalog, now: datetime) -> list[Problem]:
+def check_triggers(document: Document, catalog: Catalog, now: datetime, calendars: Calendars | None = None) -> list[Problem]:
     """Return what keeps the triggers of a document from being switched on, for the editor."""
     try:
         build_triggers(
-            document, catalog, workflow_id=WorkflowId(""), workflow_name=document.name, version_id=VersionId(""), now=now
+            document,
+            catalog,
+            workflow_id=WorkflowId(""),
+            workflow_name=document.name,
+            version_id=VersionId(""),
+            now=now,
+            calendars=calendars,
         )
     except InvalidDocument as error:
         return list(error.problems)
@@ -159,11 +170,11 @@ def check_triggers(document: Document, catalog: Catalog, now: datetime) -> list[
     return []
 
 
-def _state_of(node: Node, state: TriggerState, now: datetime) -> TriggerState:
+def _state_of(node: Node, state: TriggerState, now: datetime, calendars: Calendars | None) -> TriggerState:
     if node.use == WEBHOOK:
         return _webhook(node, state)
     if node.use == SCHEDULE:
-        table = parse_timetable(node.fields, state.timezone)
+        table = parse_timetable(node.fields, state.timezone, calendars)
         return replace(state, timezone=table.zone.key, next_due=table.next_after(now, now))
     return state
 

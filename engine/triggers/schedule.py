@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from engine.clock import Clock
 from engine.errors import NotFound, TreadleError
 from engine.ids import NodeId, WorkflowId
+from engine.model.calendar import Calendars
 from engine.model.items import Batch
 from engine.protocols import Firing, TriggerState, UnitOfWork
 from engine.triggers.activation import SCHEDULE, Active
@@ -97,11 +98,12 @@ class Schedules:
 
     name = "schedules"
 
-    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+    def __init__(self, inbox: Inbox, clock: Clock, calendars: Calendars | None = None) -> None:
         self._inbox, self._clock = inbox, clock
+        self._calendars = calendars or Calendars()
         self._entries: dict[Key, Entry] = {}
         self._heap: list[tuple[datetime, Key]] = []
-        self._parsed: dict[tuple[str, str, str, str], Timetable] = {}
+        self._parsed: dict[tuple[object, ...], Timetable] = {}
         self._alarm = asyncio.Event()
         self._scheduler: AsyncIOScheduler | None = None
         self._task: asyncio.Task[None] | None = None
@@ -240,12 +242,15 @@ class Schedules:
 
     def _table(self, trigger: TriggerState) -> Timetable:
         fields = trigger.fields
-        key = (str(fields.get("cron")), str(fields.get("every")), trigger.timezone, str(fields.get("missed")))
-        if key not in self._parsed:
+        calendar = self._calendars.find(str(fields.get("calendar")))
+        parts = ("cron", "every", "missed", "calendar", "on_holiday")
+        key = (trigger.timezone, id(calendar), *(str(fields.get(name)) for name in parts))
+        known = self._parsed.get(key)
+        if known is None or known.calendar is not calendar:
             if len(self._parsed) > 20_000:
                 self._parsed.clear()
-            self._parsed[key] = parse_timetable({**fields, "timezone": trigger.timezone})
-        return self._parsed[key]
+            known = self._parsed[key] = parse_timetable({**fields, "timezone": trigger.timezone}, calendars=self._calendars)
+        return known
 
 
 def slot_key(due: datetime) -> str:

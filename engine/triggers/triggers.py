@@ -29,10 +29,10 @@ class Triggers:
 
     def __init__(self, store: Store, worker: Worker, catalog: Catalog, clock: Clock) -> None:
         self._store = store
-        self.activation = Activation(store, catalog, clock)
+        self.activation = Activation(store, catalog, clock, worker.env.calendars)
         self.inbox = Inbox(store, worker, clock)
         self.webhooks = Webhooks(store, self.inbox, clock)
-        self.schedules = Schedules(self.inbox, clock)
+        self.schedules = Schedules(self.inbox, clock, worker.env.calendars)
         self.activation.subscribe(self._learn)
         self.activation.subscribe(self.webhooks.load)
         self.activation.subscribe(self.schedules.load)

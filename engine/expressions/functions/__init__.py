@@ -1,6 +1,6 @@
 """The functions of the language, one file per group; importing this fills the table `FUNCTIONS`."""
 
-from . import dates, durations, encoding, lists, logic, numbers, objects, patterns, shaping, texts
+from . import business, dates, durations, encoding, lists, logic, numbers, objects, patterns, shaping, texts
 from .aliases import ALIASES
 from .spec import FUNCTIONS, GROUPS, Function, Parameter
 
@@ -10,6 +10,7 @@ __all__ = [
     "GROUPS",
     "Function",
     "Parameter",
+    "business",
     "dates",
     "durations",
     "encoding",

@@ -44,6 +44,23 @@ def schedule(
         Options.of(skip="Skip them", once="Run once for all of them", all="Run once for each"),
         PLAIN,
     ] = "once",
+    calendar: Annotated[
+        str | None,
+        Label(
+            "Calendar", "Only its business days count: weekdays, target, or one of your own. Every day when empty.", "weekdays"
+        ),
+        PLAIN,
+    ] = None,
+    on_holiday: Annotated[
+        Literal["skip", "next_business_day", "previous_business_day"],
+        Label("On other days", "What becomes of a time that falls on a holiday or a weekend of the calendar."),
+        Options.of(
+            skip="Leave it out",
+            next_business_day="On the next business day",
+            previous_business_day="On the business day before",
+        ),
+        PLAIN,
+    ] = "skip",
 ) -> None:
     """Starts at given times or at a steady pace. The item says when the run was due and when it really fired."""
 
