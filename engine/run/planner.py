@@ -6,22 +6,34 @@ A plan is made once per version and shared by all its runs; nothing in it change
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, Final, Literal
 
-from engine.errors import InvalidDocument, NotFound
-from engine.ids import NodeId, VersionId
-from engine.model.problems import Problem
+from engine.errors import BadRequest, NotFound
+from engine.ids import NodeId
 from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Node
-from engine.steps.catalog import Catalog
 from engine.steps.computed import FieldPlan, plan_fields
 from engine.steps.spec import StepSpec
 
+ENTRY: Final = 0
+LEADS_NOWHERE: Final = ""
+"""The port by which a node of a body that nothing follows settles the body's exit; nothing ever leaves by it."""
 Source = tuple[int, str]
 """The number of a node and the name of one of its out-ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFrame:
+    """
+    What a node is to the frames: one that holds a body, a `break`, or the `exit` of the body it stands in.
+
+    `catches` says that what fails in the body ends there and not the whole run.
+    """
+
+    kind: Literal["loop", "try", "compensate", "break", "exit"]
+    body: Plan | None = None
+    catches: bool = False
 
 
 @dataclass(slots=True)
@@ -34,7 +46,8 @@ class PlanNode:
     step changes something outside, `may_repeat` that doing so twice is harmless.
     `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so that its function
     may be called on the spot. `ready_fields` keeps the fields of a step whose expressions mention nothing but the item, with
-    the clock they were rendered for.
+    the clock they were rendered for. `frame` is set on the nodes that `engine.run.frames` carries out; `is_rim` marks the first
+    and the last node of a body, which stand for its frame.
     """
 
     index: int
@@ -51,6 +64,8 @@ class PlanNode:
     is_trigger: bool = False
     is_plain: bool = False
     call: Callable[..., Any] | None = None
+    frame: PlannedFrame | None = None
+    is_rim: bool = False
     _fields: FieldPlan | None = None
     ready_fields: tuple[object, dict[str, Any]] | None = None
     has_ready_fields: bool | None = None
@@ -73,6 +88,8 @@ class PlanNode:
     @property
     def first_out(self) -> str:
         """The out-port that a batch leaves by when the node is switched off."""
+        if self.spec is not None and self.spec.frame is not None:
+            return self.spec.frame.passed
         if self.spec is not None and (ports := self.spec.outs(self.node.fields)):
             return ports[0].name
         return DEFAULT_OUT
@@ -94,12 +111,20 @@ class Opening:
 
 @dataclass(slots=True)
 class Plan:
-    """The compiled document. `order` is one in which every node stands behind those that lead to it."""
+    """
+    The compiled document, or the body of one of its frames. `order` is one in which every node stands behind those before it.
+
+    The first node of a body (`ENTRY`) stands for what the frame gives it, and its last for what comes back: it is ready when
+    every other node of the body has settled. `outer` is the plan that the frame stands in, `frame` its number there.
+    """
 
     document: Document
     nodes: tuple[PlanNode, ...]
     index: Mapping[NodeId, int]
     order: tuple[int, ...]
+    outer: Plan | None = None
+    frame: int = -1
+    bodies: dict[NodeId, Plan] = field(default_factory=dict)
     _first: tuple[NodeId | None] | None = None
     _before: list[int] = field(default_factory=list)
     _openings: dict[NodeId | None, Opening] = field(default_factory=dict)
@@ -111,6 +136,19 @@ class Plan:
             raise NotFound("node", node_id, hint="The nodes are: " + ", ".join(self.index) + ".")
         return self.nodes[found]
 
+    @property
+    def owner(self) -> PlanNode:
+        """The frame whose body this is."""
+        assert self.outer is not None
+        return self.outer.nodes[self.frame]
+
+    def at(self, scope: str) -> Plan | None:
+        """Return the plan that a scope belongs to, None when this version has no such frame."""
+        plan: Plan | None = self
+        for part in scope.split("/") if scope else ():
+            plan = plan.bodies.get(NodeId(part.rpartition(":")[0])) if plan is not None else None
+        return plan
+
     def choose_start(self, wanted: NodeId | None = None) -> NodeId | None:
         """
         Return the node a run starts at: the wanted one, else the manual trigger, else the first trigger, else None.
@@ -118,6 +156,12 @@ class Plan:
         None means that the run starts at every node that nothing leads to.
         """
         if wanted is not None:
+            if wanted in self.document.nodes and wanted not in self.index:
+                raise BadRequest(
+                    f"“{wanted}” stands in the body of a frame, so a run cannot start there.",
+                    hint="Start at the frame itself.",
+                    where={"node": wanted},
+                )
             return self.node(wanted).id
         if self._first is None:
             self._first = (self._find_first(),)
@@ -174,100 +218,3 @@ class Plan:
     @staticmethod
     def _is_source(node: PlanNode) -> bool:
         return not node.is_trigger and not node.in_degree and node.spec is not None and not node.spec.ports_in
-
-
-def compile_plan(document: Document, catalog: Catalog) -> Plan:
-    """
-    Make a checked document ready to run.
-
-    Raises `NotFound` for an edge to nowhere and `InvalidDocument` for a circle; a step that nobody knows stays in the plan and
-    fails when it is reached.
-    """
-    nodes = tuple(_plan_node(index, node, catalog.find(node.use)) for index, node in enumerate(document.nodes.values()))
-    plan = Plan(document, nodes, {node.id: node.index for node in nodes}, ())
-    ins: list[dict[str, list[Source]]] = [
-        {port.name: [] for port in (node.spec.ports_in if node.spec else ())} for node in nodes
-    ]
-    targets: list[list[tuple[str, int]]] = [[] for _ in nodes]
-    for edge in document.edges:
-        source, target = plan.node(edge.source), plan.node(edge.target)
-        ins[target.index].setdefault(edge.target_port, []).append((source.index, edge.source_port))
-        targets[source.index].append((edge.source_port, target.index))
-        target.in_degree += 1
-    for node in nodes:
-        node.ins = tuple((port, tuple(sources)) for port, sources in ins[node.index].items())
-        node.targets = tuple(targets[node.index])
-        if len(node.ins) == 1 and len(node.ins[0][1]) == 1:
-            node.single = (node.ins[0][0], *node.ins[0][1][0])
-    plan.order = _in_order(plan)
-    return plan
-
-
-def _plan_node(index: int, node: Node, spec: StepSpec | None) -> PlanNode:
-    planned = PlanNode(index, node.id, node, spec)
-    if spec is not None:
-        planned.call = spec.call
-        planned.is_trigger = spec.is_trigger
-        effect = "none" if node.disabled else spec.effect_of(node.fields)
-        planned.has_effect = effect != "none"
-        planned.writes = effect in ("write", "destroy")
-        planned.may_repeat = not planned.writes or spec.may_repeat(node.fields)
-        planned.is_plain = (
-            spec.mode == "batch"
-            and not planned.has_effect
-            and spec.call is not None
-            and not iscoroutinefunction(spec.call)
-            and not node.disabled
-            and node.timeout is None
-            and spec.timeout is None
-            and node.retry is None
-            and node.connection is None
-        )
-    return planned
-
-
-def _in_order(plan: Plan) -> tuple[int, ...]:
-    """Sort by who leads to whom (Kahn 1962); raises `InvalidDocument` that names the nodes of a circle."""
-    left = [node.in_degree for node in plan.nodes]
-    ready = deque(node.index for node in plan.nodes if not node.in_degree)
-    order: list[int] = []
-    while ready:
-        index = ready.popleft()
-        order.append(index)
-        for _, target in plan.nodes[index].targets:
-            left[target] -= 1
-            if not left[target]:
-                ready.append(target)
-    if len(order) == len(plan.nodes):
-        return tuple(order)
-    stuck = [node.id for node in plan.nodes if left[node.index]]
-    raise InvalidDocument(
-        [
-            Problem(
-                code="circle",
-                text="These nodes lead back to themselves: " + ", ".join(stuck) + ".",
-                hint="Remove the line that leads back.",
-                node=stuck[0],
-            )
-        ]
-    )
-
-
-class PlanCache:
-    """Plans of the versions that ran last, so that a busy workflow is compiled once."""
-
-    def __init__(self, catalog: Catalog, *, keep: int = 256) -> None:
-        self._catalog = catalog
-        self._keep = keep
-        self._plans: OrderedDict[VersionId, Plan] = OrderedDict()
-
-    def get(self, version_id: VersionId, document: Document) -> Plan:
-        """Return the plan of a version; a document that is not the one kept under that id is compiled anew."""
-        plan = self._plans.get(version_id)
-        if plan is None or (plan.document is not document and plan.document != document):
-            plan = self._plans[version_id] = compile_plan(document, self._catalog)
-            while len(self._plans) > self._keep:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(version_id)
-        return plan

@@ -44,15 +44,16 @@ def make_fact(
     attempt: int,
     summary: Mapping[str, Any],
     payload: bytes | None,
+    scope: str = "",
 ) -> Fact:
-    """Return `Fact(...)` at the top level of its run."""
+    """Return `Fact(...)`."""
     fact: Fact = _new(Fact)
     _set_run_id(fact, run_id)
     _set_seq(fact, seq)
     _set_kind(fact, kind)
     _set_node(fact, node)
     _set_at(fact, at)
-    _set_scope(fact, "")
+    _set_scope(fact, scope)
     _set_attempt(fact, attempt)
     _set_summary(fact, summary)
     _set_payload(fact, payload)

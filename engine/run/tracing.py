@@ -9,9 +9,9 @@ from engine.model.run import FactKind
 from engine.protocols import UnitOfWork
 from engine.steps.catalog import Catalog
 
+from .compiling import compile_plan
 from .lineage import Hop, Lineage
 from .payloads import Payload, Reference, StoredOutputs
-from .planner import compile_plan
 
 
 def trace(

@@ -26,12 +26,13 @@ from engine.steps.catalog import Catalog
 from engine.steps.contract import Files, Http, Response
 
 from .calendars import load_calendars
+from .compiling import PlanCache
 from .disk import reach_disk
 from .env import RunEnv, Unlock
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .payloads import decode_batch, encode_batch
-from .planner import Plan, PlanCache
+from .planner import Plan
 from .queue import RunQueue
 from .resume import Ending, Restored
 from .slots import altered

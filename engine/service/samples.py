@@ -12,8 +12,9 @@ from engine.model.items import Batch, Output
 from engine.model.run import Fact, FactKind, Run
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, UnitOfWork
+from engine.run.compiling import compile_plan
 from engine.run.payloads import Payload, Reference, StoredOutputs
-from engine.run.planner import Plan, compile_plan
+from engine.run.planner import Plan
 from engine.run.progress import Progress
 from engine.run.scope import NodesScope
 from engine.steps.catalog import Catalog

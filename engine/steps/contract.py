@@ -127,6 +127,24 @@ class Respond:
     outputs: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """
+    Returned by `flow.loop`: how its passes go.
+
+    `size` items go into each pass; None means that a pass gets what came back from the one before, for as long as
+    `condition` holds. `break_when` is asked after each pass over what came back. `ceiling` is how many passes there may be,
+    None any number.
+    """
+
+    size: int | None = 1
+    condition: Computed | None = None
+    break_when: Computed | None = None
+    concurrency: int = 1
+    ceiling: int | None = None
+    keep: str = "all"
+
+
 class StopRun(TreadleError):
     """Raised by `flow.stop`: end the run here, as `succeeded` or `failed`, for the reason given."""
 

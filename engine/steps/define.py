@@ -23,7 +23,20 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from engine.model.items import Item
 from engine.steps.contract import BatchCall, Computed
-from engine.steps.spec import IN, OUT, Effect, EffectFor, FieldSpec, FieldType, Mode, PortsFor, PortSpec, SafeFor, StepSpec
+from engine.steps.spec import (
+    IN,
+    OUT,
+    Effect,
+    EffectFor,
+    FieldSpec,
+    FieldType,
+    FrameSpec,
+    Mode,
+    PortsFor,
+    PortSpec,
+    SafeFor,
+    StepSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ def step(
     auth: Sequence[str] = (),
     timeout: timedelta | None = None,
     sample: Any = None,
+    frame: FrameSpec | None = None,
 ) -> Callable[[Callable[..., Any]], StepSpec]:
     """Return a decorator that puts a `StepSpec` in the place of a typed function; the function is its `call`."""
 
@@ -165,6 +179,7 @@ def step(
             timeout=timeout,
             sample=sample,
             call=accept_field_names(function),
+            frame=frame,
         )
 
     return define

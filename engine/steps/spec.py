@@ -58,6 +58,24 @@ class PortSpec:
     kind: Literal["items", "error"] = "items"
 
 
+FrameKind = Literal["loop", "try", "compensate", "break"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSpec:
+    """
+    What makes a step a frame, which holds other steps (see `engine.model.frames`), or ends one (`break`).
+
+    `body` is the out-port its body begins at, `back` the in-port where that comes back; `passed` is the port that items
+    leave by when the node is switched off, so that its body does not run.
+    """
+
+    kind: FrameKind
+    body: str = ""
+    back: str | None = None
+    passed: str = "out"
+
+
 PortsFor = Callable[[Mapping[str, Any]], tuple[PortSpec, ...]]
 EffectFor = Callable[[Mapping[str, Any]], Effect]
 SafeFor = Callable[[Mapping[str, Any]], bool]
@@ -74,7 +92,7 @@ class StepSpec:
     `ports_for` answers the out-ports for given fields where they depend on them (`flow.switch`), else `ports_out` holds.
     The `error` port is not listed: every action has it, and it is live when the node says `on_error: route`.
     `effect` is the most the step can do; `effect_for` and `idempotent_for` tell what it does with given fields, as written
-    (a GET reads, a POST writes).
+    (a GET reads, a POST writes). `frame` is given for steps that the engine itself carries out: they hold other steps.
     """
 
     name: str
@@ -97,6 +115,7 @@ class StepSpec:
     timeout: timedelta | None = None
     sample: Any = None
     call: Callable[..., Any] | None = None
+    frame: FrameSpec | None = None
 
     def field(self, name: str) -> FieldSpec | None:
         """Return the field of that name, None when there is none."""

@@ -19,10 +19,10 @@ from engine.ids import NodeId, VersionId, new_run_id
 from engine.model.items import Batch, Output
 from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document, Edge, Node
+from engine.run.compiling import compile_plan
 from engine.run.env import RunEnv
 from engine.run.executor import execute
 from engine.run.folders import OneFolder
-from engine.run.planner import compile_plan
 from engine.run.worker import Worker
 from engine.steps.builtin import builtin_steps
 from engine.steps.catalog import Catalog

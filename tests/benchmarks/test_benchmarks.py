@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from engine.clock import SystemClock
+from engine.run.compiling import compile_plan
 from engine.run.env import RunEnv
 from engine.run.executor import execute
 from engine.run.folders import OneFolder
-from engine.run.planner import compile_plan
 from tests.benchmarks import __main__ as bench
 from tests.benchmarks.bench_engine import CATALOG, FIVE, NOTHING, a_run, computing
 from tests.benchmarks.bench_process import idle_percent

@@ -12,11 +12,11 @@ from engine.ids import NodeId
 from engine.model.items import Output
 from engine.model.run import FactKind, RunStatus
 from engine.model.workflow import Document, Edge, Node
+from engine.run.compiling import compile_plan
 from engine.run.env import RunEnv
 from engine.run.executor import execute
 from engine.run.folders import OneFolder
 from engine.run.payloads import Payload, StoredOutputs, show
-from engine.run.planner import compile_plan
 from engine.run.resume import Restored
 from engine.steps.builtin import builtin_steps
 from engine.steps.catalog import Catalog

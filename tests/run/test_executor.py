@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from engine.model.run import RunStatus
+from engine.run.compiling import PlanCache
 from engine.run.logs import RunFilter
-from engine.run.planner import PlanCache
 from engine.steps.catalog import Catalog
 from engine.steps.contract import StopRun
 from engine.steps.spec import FieldSpec, StepSpec

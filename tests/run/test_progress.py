@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.errors import InvalidDocument
 from engine.model.items import Output
 from engine.model.workflow import Document, Edge, Node
-from engine.run.planner import PlanCache, compile_plan
+from engine.run.compiling import PlanCache, compile_plan
 from engine.run.progress import Progress
 from engine.steps.catalog import Catalog
 from engine.steps.spec import PortSpec, StepSpec
