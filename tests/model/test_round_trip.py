@@ -87,7 +87,7 @@ def documents(draw):
     """Documents of every kind, small."""
     made = {node.id: node for node in draw(st.lists(nodes, max_size=4))}
     return Document(
-        name=draw(texts.filter(str.strip).map(lambda name: name[:200]).filter(str.strip)),
+        name=draw(texts.map(lambda name: name.replace("\0", "")[:200]).filter(str.strip)),
         description=draw(st.none() | texts),
         nodes=made,
         edges=tuple(draw(st.lists(st.builds(Edge, ids, ids, ports, ports), max_size=4))),
