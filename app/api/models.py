@@ -7,7 +7,7 @@ Unknown keys of what comes in are errors, so that a typing mistake is never sile
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,9 +37,15 @@ class Activate(In):
 
 
 class Decide(In):
-    """What becomes of a step of which nobody knows whether it took place."""
+    """
+    What becomes of changes of which nobody knows whether they took place: all that the run asks about, or a part of it.
+
+    `items` are numbers from 0, as the run's error lists them.
+    """
 
     decision: Literal["retry", "skip"]
+    node: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Only what is asked about this step.")
+    items: list[Annotated[int, Field(ge=0, le=1_000_000_000)]] | None = Field(None, min_length=1, max_length=10_000)
 
 
 class Problem(BaseModel):

@@ -110,15 +110,17 @@ async def cancel_run(studio: Caller, run_id: RunRef) -> Response:
     "/{run_id}/decide",
     summary="Answer what a run asks",
     status_code=202,
-    responses={202: {"model": RunRow}, **problems(404, 409)},
+    responses={202: {"model": RunRow}, **problems(400, 404, 409)},
 )
 async def decide_run(studio: Caller, run_id: RunRef, given: Decide) -> Response:
     """
     A run that needs a decision goes on.
 
-    It stands at a change outside that may or may not have taken place: `retry` does it again, `skip` leaves it out.
+    It stands at changes outside that may or may not have taken place: `retry` does them again, `skip` leaves them out. Without
+    `node` and `items` all are meant; while some stay open the run asks again.
     """
-    return answer(run_form(await studio.runs.decide(run_id, given.decision)), 202)
+    run = await studio.runs.decide(run_id, given.decision, node=given.node, items=given.items)
+    return answer(run_form(run), 202)
 
 
 @router.post("/{run_id}/retry", summary="Run again", status_code=202, responses={202: {"model": RunRow}, **problems(404, 409)})

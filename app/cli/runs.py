@@ -242,12 +242,14 @@ async def decide(
     decision: Annotated[
         Literal["retry", "skip"], typer.Argument(help="retry: do the uncertain step again; skip: leave it out.")
     ],
+    node: Annotated[str | None, typer.Option("--step", help="Only what is asked about this step.")] = None,
+    items: Annotated[list[int] | None, typer.Option("--item", min=0, help="Only this item, counted from 0; repeat it.")] = None,
     data: DataOption = None,
     as_json: AsJson = False,
 ) -> Exit:
     """Answer a run that needs a decision, and let it go on."""
     async with at_work(data, engine=True) as work:
-        finished = await work.decide(run_id, decision)
+        finished = await work.decide(run_id, decision, node=node, items=items or None)
     say_finished(finished, as_json=as_json)
     status = RunStatus(finished["status"])
     return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)

@@ -100,12 +100,15 @@ class AtWork:
             return await self._follow(self._remote, await self._remote.call("POST", f"/runs/{run_id}/retry"))
         return await self._finish(await self.studio.runs.retry(run_id))
 
-    async def decide(self, run_id: str, decision: Literal["retry", "skip"]) -> dict[str, Any]:
+    async def decide(
+        self, run_id: str, decision: Literal["retry", "skip"], *, node: str | None = None, items: list[int] | None = None
+    ) -> dict[str, Any]:
         """Let a run go on that asks what to do, and return the finished run."""
         if self._remote:
-            run = await self._remote.call("POST", f"/runs/{run_id}/decide", json={"decision": decision})
+            given = {"decision": decision, "node": node, "items": items}
+            run = await self._remote.call("POST", f"/runs/{run_id}/decide", json=given)
             return await self._follow(self._remote, run)
-        return await self._finish(await self.studio.runs.decide(run_id, decision))
+        return await self._finish(await self.studio.runs.decide(run_id, decision, node=node, items=items))
 
     async def _finish(self, run: Run) -> dict[str, Any]:
         await self.studio.runs.wait(run.id, None)

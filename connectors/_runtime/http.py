@@ -96,13 +96,15 @@ class HttpClient:
         fail_on_status: bool = True,
         has_connection: bool = False,
         idempotency_key: str = "",
+        idempotency_header: str = "Idempotency-Key",
         patience: int = 0,
     ) -> Answer:
         """
         Send one request and return the answer, redirects followed.
 
         At most one body: `json`, `content`, `form`, `multipart` (texts and files by name) or `file`. `files` is where files
-        come from and where big and binary answers go; `as_file` forces or forbids that. `patience` is how often a safe request
+        come from and where big and binary answers go; `as_file` forces or forbids that. A write carries `idempotency_key` in
+        the header of that name, unless the name is empty or the header is given already. `patience` is how often a safe request
         is repeated here after a 429 or 503 that says to wait at most half a minute.
 
         Raises `BadInput` for an address or header that cannot be sent, `TimedOut`, `Unavailable`, `RateLimited`, `SignInAgain`,
@@ -112,8 +114,9 @@ class HttpClient:
         wait = timeout or self._limits.timeout
         target = address_of(url, query)
         sent_headers = headers_of(headers)
-        if idempotency_key and method not in SAFE and "idempotency-key" not in sent_headers:
-            sent_headers["idempotency-key"] = idempotency_key
+        if idempotency_key and idempotency_header and method not in SAFE:
+            for name, value in headers_of({idempotency_header: idempotency_key}).items():
+                sent_headers.setdefault(name, value)
         while True:
             try:
                 with ExitStack() as opened:

@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from connectors._runtime.answers import Answer, host_of
 from connectors._runtime.auth import Auth, sign
+from connectors._runtime.http import SAFE
 from engine.errors import BadInput, Refused
 from engine.steps.contract import Context
 
@@ -20,7 +21,8 @@ class Session:
     Requests of one action.
 
     `get`, `post` … return the body as data (JSON read, text, or a file); `request` returns the whole answer. Writes carry the
-    step's idempotency key. A path is taken from the connector's `base_url`; secrets go to that host only, or to the
+    step's idempotency key, the second and further ones with their number behind it, so that no service takes them for the
+    first once more. A path is taken from the connector's `base_url`; secrets go to that host only, or to the
     `hosts` that the connection names.
     """
 
@@ -31,13 +33,15 @@ class Session:
         self._base = base_url.rstrip("/") + "/" if base_url else ""
         self._auth = auth
         self._timeout = timeout
+        self._writes = 0
 
     async def request(self, method: str, url: str, **options: Any) -> Answer:
         """Send one request; see `connectors._runtime.http.HttpClient.request` for the options and errors."""
         target = self._target(url)
         signed = sign(self._auth, self._ctx.connection)
         options.setdefault("files", self._ctx.files)
-        options.setdefault("idempotency_key", self._ctx.idempotency_key)
+        if method.upper() not in SAFE and "idempotency_key" not in options:
+            options["idempotency_key"] = self._write_key()
         options.setdefault("has_connection", self._ctx.connection is not None)
         if self._timeout:
             options.setdefault("timeout", self._timeout)
@@ -45,6 +49,11 @@ class Session:
         query = {**(options.pop("query", None) or {}), **signed.query}
         answer: Answer = await self._ctx.http.request(method, target, headers=headers, query=query, **options)
         return answer
+
+    def _write_key(self) -> str:
+        self._writes += 1
+        key = self._ctx.idempotency_key
+        return f"{key}:{self._writes}" if key and self._writes > 1 else key
 
     async def get(self, url: str, **options: Any) -> Any:
         """Return what the service has there."""

@@ -80,6 +80,16 @@ async def request(
     ] = 1,
     fail_on_status: Annotated[bool, Label("Statuses from 400 on are failures"), ADVANCED] = True,
     follow_redirects: Annotated[bool, Label("Follow redirects"), ADVANCED] = True,
+    idempotency_header: Annotated[
+        str,
+        Label(
+            "Idempotency header",
+            "Writes carry a key in this header that stays the same for every try, so that the service can tell a repetition; "
+            "empty sends none.",
+            "Idempotency-Key",
+        ),
+        ADVANCED,
+    ] = "Idempotency-Key",
     timeout: Annotated[timedelta, Label("Wait at most"), ADVANCED] = timedelta(seconds=60),  # noqa: ASYNC109 - a field of the form
     max_size: Annotated[int, Label("Largest answer", "In megabytes."), Between(1, 2000), ADVANCED] = 200,
 ) -> list[Item]:
@@ -98,6 +108,7 @@ async def request(
         "redirects": None if follow_redirects else 0,
         "as_file": {"file": True, "json": False, "text": False}.get(response),
         "fail_on_status": fail_on_status,
+        "idempotency_header": idempotency_header,
         "patience": 3 if style else 0,
     }
     found: list[Item] = []

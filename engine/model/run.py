@@ -52,6 +52,7 @@ class FactKind(StrEnum):
     STEP_SKIPPED = "step_skipped"
     STEP_CANCELLED = "step_cancelled"
     STEP_DECIDED = "step_decided"
+    EFFECTS = "effects"
     SCOPE_DONE = "scope_done"
     SCOPE_FAILED = "scope_failed"
     RESPONDED = "responded"

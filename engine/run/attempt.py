@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import BadInput, NotFound, TreadleError
 from engine.model.items import Batch, Outputs
@@ -19,9 +19,9 @@ from engine.steps.contract import ItemFailures, StopRun
 
 from .calling import Calling, Calls, call_batch, call_each
 from .execution import Execution
+from .ledger import Ledger
 from .logs import NODE
 from .outcomes import Again, Done, Ended, Failed, Outcome, as_treadle_error, join_items, outputs_of, with_errors
-from .partial import encode_partial
 from .planner import PlanNode
 from .proof import Proof
 from .retry import next_try
@@ -34,7 +34,8 @@ class Attempt:
     """
     One try at one step.
 
-    `done` and `failed` are the items of an each-action that earlier tries settled. `first_at` is when the first try began.
+    `done` and `failed` are the items of an each-action that are settled, `skipped` those that are left out. `first_at` is when
+    the first try began. `told` is the item whose intent stands with the beginning of this try.
     """
 
     planned: PlanNode
@@ -43,18 +44,27 @@ class Attempt:
     number: int = 1
     done: Mapping[int, Mapping[str, Batch]] = field(default_factory=dict)
     failed: Mapping[int, TreadleError] = field(default_factory=dict)
+    skipped: frozenset[int] = frozenset()
+    told: int | None = None
     calling: Calling | None = None
+    ledger: Ledger | None = None
     outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """What the journal of a resumed run knows about a step that had not settled: the next try, when it is due, what is done."""
+    """
+    What the journal of a resumed run knows about a step that had not settled.
+
+    The number of the next try and when it is due, and by item what is done, failed for good, or left out.
+    """
 
     number: int = 1
     first_at: datetime | None = None
     due_at: datetime | None = None
     done: Mapping[int, Mapping[str, Batch]] = field(default_factory=dict)
+    failed: Mapping[int, TreadleError] = field(default_factory=dict)
+    skipped: frozenset[int] = frozenset()
 
 
 async def run_step(
@@ -72,6 +82,8 @@ async def run_step(
             number=earlier.number,
             first_at=earlier.first_at or execution.env.clock.now(),
             done=earlier.done,
+            failed=earlier.failed,
+            skipped=earlier.skipped,
         )
         while True:
             attempt = await attempt_step(attempt, execution)
@@ -81,7 +93,7 @@ async def run_step(
             if execution.is_ending:
                 return Failed(error=attempt.outcome.error), attempt.number
             await execution.pause_until(attempt.outcome.at)
-            attempt = replace(attempt, number=attempt.number + 1, calling=None, outcome=None)
+            attempt = replace(attempt, number=attempt.number + 1, calling=None, ledger=None, outcome=None)
     finally:
         NODE.reset(node)
 
@@ -99,12 +111,27 @@ async def attempt_step(attempt: Attempt, execution: Execution) -> Attempt:
 
 
 def record_start(attempt: Attempt, execution: Execution) -> Attempt:
-    """Write down that an effect is about to be tried: the intent."""
-    execution.on_started(attempt.planned, attempt.number)
-    if attempt.planned.has_effect:
-        items_in = sum(len(batch) for batch in attempt.ports.values())
-        execution.record(FactKind.STEP_STARTED, attempt.planned, attempt=attempt.number, summary={"in": items_in})
+    """
+    Write down that an effect is about to be tried: the intent.
+
+    Where the ledger counts by item (`begun`), it is that of the first item; else of all that arrived.
+    """
+    planned = attempt.planned
+    execution.on_started(planned, attempt.number)
+    if not planned.has_effect:
+        return attempt
+    summary: dict[str, Any] = {"in": sum(len(batch) for batch in attempt.ports.values())}
+    if planned.counts_items:
+        attempt = replace(attempt, told=_first_open(attempt))
+        summary["begun"] = [] if attempt.told is None else [attempt.told]
+    execution.record(FactKind.STEP_STARTED, planned, attempt=attempt.number, summary=summary)
     return attempt
+
+
+def _first_open(attempt: Attempt) -> int | None:
+    items = range(len(attempt.ports.get(attempt.planned.first_in) or ()))
+    settled = (attempt.done, attempt.failed, attempt.skipped)
+    return next((index for index in items if not any(index in known for known in settled)), None)
 
 
 def resolve_action(attempt: Attempt, execution: Execution) -> Attempt:
@@ -153,8 +180,11 @@ async def call_action(attempt: Attempt, execution: Execution) -> Attempt:
     proof = Proof.of(calling.ports) if execution.env.proves_batches else None
     try:
         if calling.planned.spec is not None and calling.planned.spec.mode == "each":
-            calls = Calls(done=dict(attempt.done), failed=dict(attempt.failed))
-            await call_each(calling, execution, calls, stops_at_failure=calling.planned.node.on_error == "stop")
+            calls = Calls(done=dict(attempt.done), failed=dict(attempt.failed), skipped=attempt.skipped)
+            ledger = Ledger(calling, execution, calls, told=attempt.told)
+            attempt = replace(attempt, ledger=ledger)
+            stops = calling.planned.node.on_error == "stop"
+            await call_each(calling, execution, calls, ledger, stops_at_failure=stops)
             attempt = _after_items(attempt, calls)
         else:
             outputs, response = await call_batch(calling, execution)
@@ -172,7 +202,7 @@ def _after_items(attempt: Attempt, calls: Calls) -> Attempt:
     attempt = replace(attempt, done=calls.done, failed=calls.failed)
     if calls.failed:
         return replace(attempt, outcome=Failed(error=_worst(calls.failed)))
-    return replace(attempt, outcome=Done(outputs=_joined(attempt), response=calls.response))
+    return replace(attempt, outcome=Done(outputs=_joined(attempt), response=calls.response, ignored=len(calls.skipped)))
 
 
 def _worst(failed: Mapping[int, TreadleError]) -> TreadleError:
@@ -228,15 +258,16 @@ def decide_failure(attempt: Attempt, execution: Execution) -> Attempt:
         failed, outputs = dict.fromkeys(range(len(calling.batch)), error), {}
     if on_error == "route":
         routed = with_errors(outputs, calling.batch, failed, calling.port_in)
-        return replace(attempt, outcome=Done(outputs=routed, routed=len(failed)))
-    return replace(attempt, outcome=Done(outputs=outputs, ignored=len(failed)))
+        return replace(attempt, outcome=Done(outputs=routed, routed=len(failed), ignored=len(attempt.skipped)))
+    return replace(attempt, outcome=Done(outputs=outputs, ignored=len(failed) + len(attempt.skipped)))
 
 
 def record_pause(attempt: Attempt, execution: Execution) -> Attempt:
-    """Write down when the next try is due, and which items need none, so that both survive a restart."""
+    """Write down when the next try is due, and what came of the items so far, so that both survive a restart."""
     if isinstance(attempt.outcome, Again):
-        payload = encode_partial(attempt.outcome.done) if attempt.outcome.done else None
-        execution.on_again(attempt.planned, attempt.outcome, attempt=attempt.number, payload=payload)
+        if attempt.ledger is not None:
+            attempt.ledger.write_receipts()
+        execution.on_again(attempt.planned, attempt.outcome, attempt=attempt.number)
     return attempt
 
 

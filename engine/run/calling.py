@@ -21,6 +21,7 @@ from engine.model.items import Batch
 from engine.steps.contract import BatchCall, Context, Respond, Response, StopRun
 
 from .execution import Execution
+from .ledger import Ledger
 from .logs import StepLog
 from .outcomes import as_treadle_error, outputs_of, ports_of_item
 from .planner import PlanNode
@@ -114,26 +115,43 @@ def read_result(result: Any, ports: Mapping[str, Batch], label: str) -> tuple[An
 
 @dataclass(slots=True, kw_only=True)
 class Calls:
-    """What became of the items of an each-action so far: what they gave, or why they failed; and the answer for the caller."""
+    """
+    What became of the items of an each-action so far: what they gave, or why they failed; and the answer for the caller.
+
+    `skipped` are those that nobody wants done: uncertain ones that were left out.
+    """
 
     done: dict[int, Mapping[str, Batch]]
     failed: dict[int, TreadleError]
+    skipped: frozenset[int] = frozenset()
     response: Response | None = None
 
+    def is_settled(self, index: int) -> bool:
+        """Whether there is nothing to do for this item any more."""
+        return index in self.done or index in self.failed or index in self.skipped
 
-async def call_each(calling: Calling, execution: Execution, calls: Calls, *, stops_at_failure: bool) -> None:
-    """
-    Call an action for every item that is neither done nor failed yet, as many at a time as its `concurrency` field says.
 
-    `calls` is filled in as items settle, so that what is done stays done when this is cancelled. With `stops_at_failure` no
-    further item is begun once one failed in a way that trying again cannot help. Raises `StopRun` when an item ends the run.
+async def call_each(calling: Calling, execution: Execution, calls: Calls, ledger: Ledger, *, stops_at_failure: bool) -> None:
     """
+    Call an action for every item that is not settled yet, as many at a time as its `concurrency` field says.
+
+    `calls` is filled in as items settle, so that what is done stays done when this is cancelled; `ledger` keeps the journal's
+    account of it. With `stops_at_failure` no further item is begun once one failed in a way that trying again cannot help.
+    Raises `StopRun` when an item ends the run.
+    """
+    try:
+        await _call_items(calling, execution, calls, ledger, stops_at_failure)
+    finally:
+        ledger.close()
+
+
+async def _call_items(calling: Calling, execution: Execution, calls: Calls, ledger: Ledger, stops_at_failure: bool) -> None:
     batch = calling.batch
-    pending = iter([index for index in range(len(batch)) if index not in calls.done and index not in calls.failed])
+    pending = iter([index for index in range(len(batch)) if not calls.is_settled(index)])
     first = next(pending, None)
     if first is None:
         return
-    one = _OneItem(calling, execution, calls)
+    one = _OneItem(calling, execution, calls, ledger)
     concurrency = min(await one.run(first), len(batch))
     if stops_at_failure and one.is_hopeless:
         return
@@ -147,6 +165,7 @@ async def call_each(calling: Calling, execution: Execution, calls: Calls, *, sto
     if concurrency <= 1:
         await work_off()
         return
+    ledger.is_shared = True
     ended: StopRun | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -156,15 +175,18 @@ async def call_each(calling: Calling, execution: Execution, calls: Calls, *, sto
         ended = _first(stops)
     if ended is not None:  # outside of except*, which would wrap it into a group again
         raise ended
+    if ledger.is_stopped:  # which a group takes for the end of one task, not of the step
+        raise asyncio.CancelledError("no further item is begun")
 
 
 class _OneItem:
     """Calls the action for one item after the other and keeps what comes of it."""
 
-    def __init__(self, calling: Calling, execution: Execution, calls: Calls) -> None:
+    def __init__(self, calling: Calling, execution: Execution, calls: Calls, ledger: Ledger) -> None:
         self.calling = calling
         self.execution = execution
         self.calls = calls
+        self.ledger = ledger
         self.is_hopeless = False
         self._log: StepLog = execution.step_log(calling.planned, calling.attempt)
         self._fields: dict[str, Any] | None = None
@@ -182,6 +204,7 @@ class _OneItem:
             )
             assert calling.planned.call is not None
             call = partial(calling.planned.call, ctx, **fields)
+            await self.ledger.begin(index)
             result = await _call(call, calling.planned, calling.timeout)
             if isinstance(result, Respond):
                 calls.response, result = result.response, result.outputs
@@ -192,6 +215,7 @@ class _OneItem:
             found = as_treadle_error(error, calling.label)
             self.is_hopeless = self.is_hopeless or not found.retryable
             calls.failed[index] = found
+        self.ledger.settle(index)
         if perf_counter() - self._turn > SLICE:
             await asyncio.sleep(0)
             self._turn = perf_counter()

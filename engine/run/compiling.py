@@ -153,6 +153,7 @@ def _plan_node(node: Node, spec: StepSpec | None) -> PlanNode:
         effect = "none" if node.disabled else spec.effect_of(node.fields)
         planned.has_effect = effect != "none"
         planned.writes = effect in ("write", "destroy")
+        planned.counts_items = planned.writes and spec.mode == "each"
         planned.may_repeat = not planned.writes or spec.may_repeat(node.fields)
         if spec.frame is not None and spec.frame.kind == "break" and not node.disabled:
             planned.frame = PlannedFrame("break")

@@ -272,11 +272,11 @@ class Execution:
         self.record(FactKind.STEP_FAILED, planned, attempt=attempt, summary=summary)
         self._finished(planned, "failed", {}, took, error)
 
-    def on_again(self, planned: PlanNode, again: Again, *, attempt: int, payload: bytes | None) -> None:
+    def on_again(self, planned: PlanNode, again: Again, *, attempt: int) -> None:
         """Record a try that failed and the moment of the next one."""
         error = again.error.as_dict()
         summary = {"error": error, "retry_at": again.at.isoformat(), "done": len(again.done)}
-        self.record(FactKind.STEP_RETRYING, planned, attempt=attempt, summary=summary, payload=payload)
+        self.record(FactKind.STEP_RETRYING, planned, attempt=attempt, summary=summary)
         if (bus := self.env.bus) is not None and bus.is_heard:
             self._tell(
                 StepRetrying(

@@ -22,7 +22,7 @@ from .executor import execute
 from .planner import Plan
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Decision, decided, take_over
+from .takeover import Answer, decided, take_over
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Flight:
     items: Batch = field(default_factory=list)
     is_stored: bool = False
     restored: Restored | None = None
-    decision: Decision | None = None
+    answer: Answer | None = None
     asked: Mapping[str, Any] | None = None
     task: asyncio.Task[None] | None = None
     has_begun: bool = False
@@ -209,10 +209,11 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:
     flight.run, flight.items, facts = taken.run, taken.items, taken.facts
     if flight.run.start_node is None:
         flight.run = altered(flight.run, start_node=flight.plan.choose_start())
-    if flight.decision is not None:
-        fact = decided(taken, flight.decision, flight.asked, now=now)
-        store.journal.append(fact, epoch=flight.run.epoch)
-        facts = [*facts, fact]
+    if flight.answer is not None:
+        answers = decided(taken, flight.answer, flight.asked, now=now)
+        for fact in answers:
+            store.journal.append(fact, epoch=flight.run.epoch)
+        facts = [*facts, *answers]
     return Restored(facts)
 
 

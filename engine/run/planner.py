@@ -43,7 +43,8 @@ class PlanNode:
 
     `ins` lists the in-ports with the out-ports that lead to them, in edge order; `targets` the nodes that each out-port leads
     to, once per edge; `single` is in-port, node and out-port of the only edge, where there is just one. `writes` says that the
-    step changes something outside, `may_repeat` that doing so twice is harmless.
+    step changes something outside, `may_repeat` that doing so twice is harmless, `counts_items` that the effect ledger keeps
+    an account of each item.
     `is_plain` says that the step is pure, takes whole batches, and asks for no patience (time-out, retry), so that its function
     may be called on the spot. `ready_fields` keeps the fields of a step whose expressions mention nothing but the item, with
     the clock they were rendered for. `frame` is set on the nodes that `engine.run.frames` carries out; `is_rim` marks the first
@@ -61,6 +62,7 @@ class PlanNode:
     has_effect: bool = False
     writes: bool = False
     may_repeat: bool = True
+    counts_items: bool = False
     is_trigger: bool = False
     is_plain: bool = False
     call: Callable[..., Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.ids import NodeId
@@ -13,13 +12,11 @@ from engine.model.run import Fact, FactKind, RunStatus
 from engine.steps.contract import Response
 
 from .attempt import Earlier
-from .effects import Uncertain, way_after_crash
-from .partial import decode_partial
+from .effects import LEDGER, Begun, Question, Uncertain, way_after_crash
 from .payloads import Payload, Reference, StoredOutputs
 
 if TYPE_CHECKING:
     from .execution import Execution
-    from .planner import PlanNode
 
 SETTLING = frozenset({FactKind.STEP_SUCCEEDED, FactKind.STEP_FAILED, FactKind.STEP_SKIPPED, FactKind.STEP_CANCELLED})
 
@@ -70,7 +67,7 @@ class Restored:
         """
         nodes, progress = execution.plan.index, execution.progress
         told: set[int] = set()
-        begun: dict[int, list[Fact]] = {}
+        begun: dict[int, Begun] = {}
         ending: Ending | None = None
         was_cancelled = False
         for fact in self.facts:
@@ -97,8 +94,8 @@ class Restored:
                     was_cancelled = True
                 case FactKind.RESPONDED:
                     execution.has_responded = True
-                case FactKind.STEP_STARTED | FactKind.STEP_RETRYING | FactKind.STEP_DECIDED:
-                    begun.setdefault(index, []).append(fact)
+                case kind if kind in LEDGER:
+                    begun.setdefault(index, Begun()).take(fact)
         if ending is None and was_cancelled:
             ending = Ending(status=RunStatus.CANCELLED)
         if ending is not None:
@@ -127,39 +124,33 @@ class Restored:
 
         execution.progress.settle(index, StoredOutputs(payload, follow, remember), payload.counts)
 
-    def _take_up(self, execution: Execution, begun: Mapping[int, list[Fact]]) -> Ending | None:
-        """Decide about the steps that had begun: on with the next try, left out, or a person is asked."""
-        asked: PlanNode | None = None
-        for index, facts in begun.items():
+    def _take_up(self, execution: Execution, begun: Mapping[int, Begun]) -> Ending | None:
+        """Decide about the steps that had begun: on with what is left of them, left out, or a person is asked."""
+        questions: list[Question] = []
+        for index, step in begun.items():
             planned = execution.plan.nodes[index]
-            last = facts[-1]
-            decision = str(last.summary.get("decision")) if last.kind is FactKind.STEP_DECIDED else None
-            tries = [fact for fact in facts if fact.kind is not FactKind.STEP_DECIDED]
-            if tries and tries[-1].kind is FactKind.STEP_RETRYING:
-                self.earlier[index] = _earlier(tries, due_at=datetime.fromisoformat(str(tries[-1].summary["retry_at"])))
-                continue
-            match way_after_crash(planned, decision):
-                case "again":
-                    self.earlier[index] = _earlier(tries)
-                case "skip":
-                    execution.on_skipped(planned, "uncertain")
-                    execution.progress.settle(index, None)
-                case "ask":
-                    asked = asked or planned
-        if asked is None:
+            if step.is_uncertain:
+                match way_after_crash(planned, step.decision):
+                    case "ask":
+                        questions.append(Question(planned, step.uncertain, step.size))
+                        continue
+                    case "skip" if step.is_whole:
+                        _leave_out(execution, index)
+                        continue
+                    case "skip":
+                        execution.record(
+                            FactKind.EFFECTS, planned, attempt=step.tries[-1].attempt, summary={"skipped": step.uncertain}
+                        )
+                        step.skipped |= step.open
+            if step.is_left_out:
+                _leave_out(execution, index)
+            else:
+                self.earlier[index] = step.earlier()
+        if not questions:
             return None
-        return Ending(status=RunStatus.NEEDS_DECISION, error=Uncertain(asked).as_dict())
+        return Ending(status=RunStatus.NEEDS_DECISION, error=Uncertain(questions).as_dict())
 
 
-def _earlier(tries: Sequence[Fact], due_at: datetime | None = None) -> Earlier:
-    """Return where the tries of a step stand; one that was interrupted is made again under its own number."""
-    if not tries:
-        return Earlier()
-    last = tries[-1]
-    kept = next((fact.payload for fact in reversed(tries) if fact.payload is not None), None)
-    return Earlier(
-        number=last.attempt + 1 if due_at is not None else last.attempt,
-        first_at=tries[0].at,
-        due_at=due_at,
-        done=decode_partial(kept) if kept is not None else {},
-    )
+def _leave_out(execution: Execution, index: int) -> None:
+    execution.on_skipped(execution.plan.nodes[index], "uncertain")
+    execution.progress.settle(index, None)

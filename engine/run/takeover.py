@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
 from engine.ids import NodeId, RunId, VersionId, new_run_id
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, Run, RunStatus
@@ -61,20 +61,61 @@ async def take_over(store: Store, run_id: RunId, *, now: datetime) -> Taken | No
     return Taken(replace(claimed, error=None), decode_batch(payload), facts)
 
 
-def decided(taken: Taken, decision: Decision, asked: Mapping[str, Any] | None, *, now: datetime) -> Fact:
-    """Return the fact that answers the question `asked` (the run's error while it was parked)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person says to a run that needs a decision: of all that it asks about, of the step `node`, or of these items."""
+
+    decision: Decision
+    node: NodeId | None = None
+    items: tuple[int, ...] | None = None
+
+
+def check_answer(answer: Answer, asked: Mapping[str, Any] | None) -> None:
+    """Raise `BadRequest` unless this answers the question `asked` (the run's error while it is parked)."""
+    questions = _questions(asked)
+    if answer.node is None:
+        if answer.items is not None and len(questions) > 1:
+            raise BadRequest("Several steps are asked about.", hint=f"Name one of them: {', '.join(questions)}.")
+    elif answer.node not in questions:
+        raise BadRequest(f"“{answer.node}” is not asked about.", hint=f"The question is about {', '.join(questions)}.")
+    if answer.items is None:
+        return
+    known = questions.get(answer.node) if answer.node is not None else next(iter(questions.values()), None)
+    if wrong := sorted(set(answer.items).difference(known or ())):
+        hint = "The question is about the step as a whole." if known is None else f"Asked about are {_listed(known)}."
+        raise BadRequest(f"There is no question about {_listed(wrong)}.", hint=hint)
+
+
+def decided(taken: Taken, answer: Answer, asked: Mapping[str, Any] | None, *, now: datetime) -> list[Fact]:
+    """Return the facts that answer the question `asked`, one for each step that is meant."""
     begun = {fact.node: fact for fact in taken.facts if fact.kind is FactKind.STEP_STARTED}
+    nodes = [answer.node] if answer.node is not None else list(_questions(asked)) or list(begun)[:1]
+    seq = taken.facts[-1].seq + 1 if taken.facts else 0
+    summary = {"decision": answer.decision, **({} if answer.items is None else {"items": sorted(answer.items)})}
+    return [
+        Fact(
+            run_id=taken.run.id,
+            seq=seq + number,
+            kind=FactKind.STEP_DECIDED,
+            node=node,
+            at=now,
+            attempt=begun[node].attempt if node in begun else 1,
+            summary=summary,
+        )
+        for number, node in enumerate(nodes)
+    ]
+
+
+def _questions(asked: Mapping[str, Any] | None) -> dict[NodeId, list[int] | None]:
+    """Return the steps a parked run asks about, each with its items; None means the step as a whole."""
     where: Mapping[str, Any] = (asked or {}).get("where", {})
-    node = NodeId(str(where.get("node") or next(iter(begun), "")))
-    return Fact(
-        run_id=taken.run.id,
-        seq=taken.facts[-1].seq + 1 if taken.facts else 0,
-        kind=FactKind.STEP_DECIDED,
-        node=node,
-        at=now,
-        attempt=begun[node].attempt if node in begun else 1,
-        summary={"decision": decision},
-    )
+    steps = where.get("steps") or ([where] if where.get("node") else [])
+    return {NodeId(str(step["node"])): step.get("items") for step in steps}
+
+
+def _listed(items: Sequence[int]) -> str:
+    shown = ", ".join(map(str, items[:20]))
+    return f"item {shown}" if len(items) == 1 else f"items {shown}{', …' if len(items) > 20 else ''}"
 
 
 def run_for_retry(old: Run, *, now: datetime) -> Run:

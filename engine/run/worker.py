@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -36,7 +37,7 @@ from .planner import Plan
 from .queue import RunQueue
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Decision, facts_for_retry, find_open, run_for_retry
+from .takeover import Answer, Decision, check_answer, facts_for_retry, find_open, run_for_retry
 
 log = logging.getLogger(__name__)
 
@@ -312,17 +313,22 @@ class Worker:
             self.bus.publish((finished_event(run, self.clock.now()),))
         return run
 
-    async def decide(self, run_id: RunId, decision: Decision) -> Run:
+    async def decide(
+        self, run_id: RunId, decision: Decision, *, node: NodeId | None = None, items: Sequence[int] | None = None
+    ) -> Run:
         """
-        Answer a run that needs a decision: do the uncertain step again (`retry`) or leave it out (`skip`); the run goes on.
+        Answer a run that needs a decision: do what is uncertain again (`retry`) or leave it out (`skip`); the run goes on.
 
-        Raises `NotFound`, and `Conflict` when the run does not ask anything.
+        All that it asks about is meant, or the step `node`, or these of its items; while something stays open it parks again.
+        Raises `NotFound`, `Conflict` when the run does not ask anything, `BadRequest` when it does not ask about that.
         """
         run, document = await self.store.read(lambda work: (work.runs.get(run_id), work.runs.get_document(run_id)))
         if run.status is not RunStatus.NEEDS_DECISION or run_id in self._flights:
             raise Conflict(f"The run {run_id} does not wait for a decision; it is {run.status.value}.")
+        answer = Answer(decision=decision, node=node, items=None if items is None else tuple(items))
+        check_answer(answer, run.error)
         flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
-        flight.decision, flight.asked = decision, run.error
+        flight.answer, flight.asked = answer, run.error
         self._enqueue(flight)
         return flight.run
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.access import Actor, require
 from engine.clock import Clock
 from engine.errors import BadRequest, Conflict, InvalidDocument, StepCrashed, TooLarge
-from engine.ids import RunId, WorkflowId, new_run_id
+from engine.ids import NodeId, RunId, WorkflowId, new_run_id
 from engine.model.codec import document_hash
 from engine.model.items import Batch
 from engine.model.run import Run, RunStatus, Step
@@ -129,14 +129,18 @@ class RunService:
             raise Conflict(f"The run is over already: {run.status.value}.", where={"run": run.id, "status": run.status.value})
         return await self._worker.cancel(RunId(run_id))
 
-    async def decide(self, run_id: str, decision: Decision) -> Run:
+    async def decide(
+        self, run_id: str, decision: Decision, *, node: str | None = None, items: Sequence[int] | None = None
+    ) -> Run:
         """
-        Answer a run that needs a decision: do the uncertain step again (`retry`) or leave it out (`skip`); the run goes on.
+        Answer a run that needs a decision: do what is uncertain again (`retry`) or leave it out (`skip`); the run goes on.
 
-        Returns it as it stands a moment later. Raises `NotFound`, and `Conflict` when the run does not ask anything.
+        All that it asks about is meant, or the step `node`, or these of its items; while something stays open it asks again.
+        Returns it as it stands a moment later. Raises `NotFound`, `Conflict` when the run does not ask anything, `BadRequest`
+        when it does not ask about that.
         """
         require(self._actor, "run", "decide about runs")
-        await self._worker.decide(RunId(run_id), decision)
+        await self._worker.decide(RunId(run_id), decision, node=NodeId(node) if node else None, items=items)
         return await self._worker.wait(RunId(run_id), A_MOMENT)
 
     async def retry(self, run_id: str) -> Run:

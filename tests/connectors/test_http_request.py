@@ -346,3 +346,32 @@ async def test_many_at_once_share_the_client(server, call):
     )
     assert [str(n) for n in range(20)] == [item["body"]["n"] for (item,) in found]
     assert server.most_at_once > 5
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "expected"),
+    [
+        pytest.param("POST", {}, {"idempotency-key": "run_1/node/0"}, id="by default"),
+        pytest.param("PATCH", {"idempotency_header": "X-Once"}, {"x-once": "run_1/node/0"}, id="in a header of its own"),
+        pytest.param("POST", {"idempotency_header": ""}, {}, id="not at all"),
+        pytest.param("GET", {}, {}, id="reading needs none"),
+    ],
+)
+async def test_writes_say_which_they_are(server, call, method, fields, expected):
+    """
+    A write carries a key that is the same for every try, by which the service can tell a repetition.
+    """
+    server.routes["/a"] = Reply({})
+    await call("http.request", {"url": server.url("/a"), "method": method, **fields})
+    names = ("idempotency-key", "x-once")
+    assert expected == {name: value for name, value in server.asked[0].headers.items() if name in names}
+
+
+async def test_each_page_that_is_asked_for_by_a_write_has_its_own_key(server, call):
+    """
+    The second write of one item is no repetition of the first.
+    """
+    server.routes["/a"] = [Reply({"next": "p2"}), Reply({"next": None})]
+    paging = {"style": "cursor", "path": "next", "send": "body"}
+    await call("http.request", {"url": server.url("/a"), "method": "POST", "body": {"q": 1}, "paging": paging})
+    assert ["run_1/node/0", "run_1/node/0:2"] == [asked.headers["idempotency-key"] for asked in server.asked]
