@@ -247,7 +247,7 @@ async def test_the_catalog(house: House, client: httpx.AsyncClient):
     steps = (await client.get(f"{API}/catalog")).json()["steps"]
     assert [spec.name for spec in house.catalog] == [step["name"] for step in steps]
     schedule = (await client.get(f"{API}/catalog/trigger.schedule")).json()
-    assert ["cron", "every", "timezone", "missed"] == [field["name"] for field in schedule["fields"]]
+    assert ["cron", "every", "timezone", "missed", "calendar", "on_holiday"] == [field["name"] for field in schedule["fields"]]
     unknown = await client.get(f"{API}/catalog/data.filtr")
     assert (404, "Did you mean “data.filter”?") == (unknown.status_code, unknown.json()["error"]["hint"])
 
