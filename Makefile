@@ -18,7 +18,7 @@ RUN_STAMP := $(VENV)/.installed-run
 TEST_STAMP := $(VENV)/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint types bench canvas chromium clean help FORCE
+.PHONY: run test lint types bench soak canvas chromium clean help FORCE
 
 run: $(RUN_STAMP) ## Install what is needed and open the studio (ARGS="--port 8080" is passed on)
 	@$(BIN)/treadle $(ARGS)
@@ -38,6 +38,9 @@ lint: $(TEST_STAMP) ## Style, types and the import rules
 
 bench: $(TEST_STAMP) ## Measure speed and memory on this machine
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(TEST_STAMP) ## Live through 100,000 made-up histories of crashes, bad disks and wrong clocks
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 canvas: ## Build the canvas again after a change in its sources (needs Node)
 	@cd $(FRONTEND) && npm ci --no-audit --no-fund && npm run build

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from engine.errors import StoreError
 from engine.protocols import Journal
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
@@ -22,13 +25,20 @@ async def reach_disk(journal: Journal) -> None:
     The journal keeps what a full or broken disk refused and tries again, so this waits too: a run stands still before its
     next effect until its past is safe.
     """
+    await despite_refusals(journal.barrier)
+
+
+async def despite_refusals(attempt: Callable[[], Awaitable[T]]) -> T:
+    """
+    Return what `attempt` returns, once the disk lets it; it is made again for as long as that takes.
+
+    For what may be done twice, and whose failing would be blamed on a run that has nothing to do with it.
+    """
     pause = FIRST_PAUSE
     while True:
         try:
-            await journal.barrier()
+            return await attempt()
         except StoreError as error:
-            log.error("the journal does not reach the disk; waiting", extra={"reason": error.message})
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-        else:
-            return
+            log.error("the disk refuses; waiting", extra={"reason": error.message})
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)

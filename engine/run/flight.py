@@ -16,7 +16,7 @@ from engine.model.run import Run, RunStatus
 from engine.protocols import Store
 from engine.steps.contract import Response
 
-from .disk import reach_disk
+from .disk import despite_refusals, reach_disk
 from .env import RunEnv
 from .executor import execute
 from .planner import Plan
@@ -149,7 +149,7 @@ def finished_event(run: Run, now: datetime) -> RunFinished:
 async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
     restored = flight.restored
     if flight.is_stored:
-        restored = await _whole(_load(flight, store, env))
+        restored = await despite_refusals(lambda: _whole(_load(flight, store, env)))
         if restored is None:
             return None
         if flight.run.cancel_requested:

@@ -122,11 +122,13 @@ class Worker:
             for task in late:
                 going[task].end("stop")
             if late:
-                await asyncio.wait(late)
+                await asyncio.wait(late, timeout=self._grace.total_seconds())
         for flight in list(self._flights.values()):
             flight.close()
         self._flights.clear()
-        await reach_disk(self.store.journal)
+        with suppress(TimeoutError):  # on a disk that refuses: closing the store tries once more, and says what is left behind
+            async with asyncio.timeout(self._grace.total_seconds()):
+                await reach_disk(self.store.journal)
 
     async def run_once(self, *, interrupted: bool = False) -> int:
         """
@@ -322,6 +324,8 @@ class Worker:
         All that it asks about is meant, or the step `node`, or these of its items; while something stays open it parks again.
         Raises `NotFound`, `Conflict` when the run does not ask anything, `BadRequest` when it does not ask about that.
         """
+        if (parking := self._flights.get(run_id)) is not None and parking.run.status is RunStatus.NEEDS_DECISION:
+            await asyncio.shield(parking.done)
         run, document = await self.store.read(lambda work: (work.runs.get(run_id), work.runs.get_document(run_id)))
         if run.status is not RunStatus.NEEDS_DECISION or run_id in self._flights:
             raise Conflict(f"The run {run_id} does not wait for a decision; it is {run.status.value}.")

@@ -10,6 +10,7 @@ psycopg sends as a pipeline) below that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -87,6 +88,12 @@ class Inserts:
             copy.set_types(self._copy_types)
             for row in rows:
                 copy.write_row(row)
+
+
+@lru_cache(maxsize=8)
+def statements_for(dialect: Dialect) -> Statements:
+    """Return everything a flush says to a database, compiled once for each."""
+    return Statements(dialect)
 
 
 class Statements:

@@ -30,7 +30,7 @@ from engine.ids import RunId
 from .database import Database
 from .flush import FACT, START, Segment
 from .payloads import Payloads
-from .statements import Statements
+from .statements import statements_for
 from .work import SqlUnitOfWork
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Writer:
         self.entries: deque[Entry] = deque()
         self.is_idle = True
         self._database, self._payloads, self._make_work, self._report = database, payloads, make_work, report
-        self._statements = Statements(database.dialect)
+        self._statements = statements_for(database.dialect)
         self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="treadle-writer", daemon=True)

@@ -1,0 +1,102 @@
+"""Documents of chance, and a model of a hundred lines that knows what a run of one must come to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from engine.model.workflow import DEFAULT_OUT, Document, Edge, Node, RetryPolicy, Settings
+
+Items = list[dict[str, Any]]
+
+KINDS = ("sim.mark", "sim.mark", "sim.part", "sim.break", "sim.send", "sim.send", "sim.put", "sim.read")
+PATIENT = RetryPolicy(attempts=40, first=timedelta(milliseconds=50), longest=timedelta(seconds=5))
+
+
+@dataclass
+class Expected:
+    """
+    What a run must come to.
+
+    `changes` are the changes it makes outside, as (node, number of the item); a run that `fails` may have made any part of
+    them.
+    """
+
+    fails: bool = False
+    outputs: dict[str, dict[str, Items]] = field(default_factory=dict)
+    changes: set[tuple[str, int]] = field(default_factory=set)
+
+
+def a_workflow(chance: Random, name: str) -> Document:
+    """Return a document of two to eight nodes, joined by chance; its trigger is `start`."""
+    nodes = {"start": Node(id="start", use="trigger.manual")}
+    edges: list[Edge] = []
+    for number in range(1, chance.randint(2, 8)):
+        node = _a_node(chance, f"n{number}")
+        for _ in range(chance.choice((1, 1, 1, 2))):
+            source = chance.choice(list(nodes.values()))
+            edge = Edge(source.id, node.id, chance.choice(_ports(source)))
+            if edge not in edges:
+                edges.append(edge)
+        nodes[node.id] = node
+    limit = chance.choice((None, None, 1, 2))
+    return Document(name=name, nodes=nodes, edges=tuple(edges), settings=Settings(concurrency=limit))
+
+
+def _a_node(chance: Random, id: str) -> Node:
+    use = chance.choice(KINDS)
+    if use == "sim.break":
+        return Node(id=id, use=use, on_error=chance.choice(("route", "ignore", "stop")))
+    if use in ("sim.send", "sim.put"):
+        fields = {"concurrency": chance.choice((1, 1, 3)), "failing": chance.choice((0, 0, 0.3))}
+        return Node(id=id, use=use, fields=fields, retry=PATIENT, on_uncertain=chance.choice(("ask", "retry")))
+    return Node(id=id, use=use)
+
+
+def _ports(node: Node) -> tuple[str, ...]:
+    if node.use == "sim.part":
+        return ("even", "odd")
+    return (DEFAULT_OUT, "error") if node.on_error == "route" else (DEFAULT_OUT,)
+
+
+def expect(document: Document, items: Items) -> Expected:
+    """Return what a run of the document on these items must come to."""
+    found = Expected()
+    left: dict[str, dict[str, Items]] = {}
+    for node in document.nodes.values():
+        given = items
+        if node.id != "start":
+            into = [edge for edge in document.edges if edge.target == node.id]
+            given = [item for edge in into for item in left.get(edge.source, {}).get(edge.source_port, ())]
+        if not given:
+            continue
+        left[node.id] = _leave(node, given, found)
+    sources = {edge.source for edge in document.edges}
+    found.outputs = {node: _told(ports) for node, ports in left.items() if node not in sources}
+    return found
+
+
+def _leave(node: Node, given: Items, found: Expected) -> dict[str, Items]:
+    match node.use:
+        case "sim.mark":
+            return {"out": [{**item, "via": f"{item['via']} {node.id}"} for item in given]}
+        case "sim.part":
+            ports = defaultdict[str, Items](list)
+            for item in given:
+                ports["odd" if item["n"] % 2 else "even"].append(item)
+            return ports
+        case "sim.break":
+            bad = [item for item in given if item["n"] % 5 == 0]
+            found.fails = found.fails or (bool(bad) and node.on_error == "stop")
+            good = {"out": [item for item in given if item["n"] % 5]}
+            return {**good, "error": bad} if node.on_error == "route" else good
+        case "sim.send" | "sim.put":
+            found.changes |= {(node.id, number) for number in range(len(given))}
+    return {"out": given}
+
+
+def _told(ports: dict[str, Items]) -> dict[str, Items]:
+    return {port: items for port, items in ports.items() if items}

@@ -1,0 +1,89 @@
+"""Ten thousand made-up histories with power cuts, bad disks and wrong clocks; each is the same again with its seed."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from random import Random
+
+import pytest
+
+from engine.clock import SystemClock
+from engine.store.blobs import BlobStore
+from tests.simulation.disk import make_database
+from tests.simulation.history import Broken, History, live_through
+from tests.simulation.loop import VirtualLoop
+
+HISTORIES = int(os.environ.get("TREADLE_HISTORIES", "10000"))
+
+
+@pytest.fixture
+def database():
+    database = make_database(SystemClock())
+    yield database
+    database.close()
+
+
+@pytest.mark.timeout(900)
+def test_no_promise_is_broken_in_ten_thousand_histories():
+    """
+    What was accepted is finished exactly once, receipts are not doubled, limits hold, and nothing is left over.
+    """
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # measuring would double the time
+    command = [sys.executable, "-m", "tests.simulation", "--count", str(HISTORIES)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=plain, check=False)
+    assert 0 == ended.returncode, ended.stdout[-3000:] + ended.stderr[-3000:]
+    figures = json.loads(ended.stdout.splitlines()[-2])
+    missing = [name for name, count in figures.items() if not count and HISTORIES >= 1000]
+    assert [] == missing
+
+
+def test_a_seed_is_a_history(database, tmp_path):
+    """
+    The same seed gives the same history, to the last change outside.
+    """
+    blobs = BlobStore(tmp_path)
+    assert live_through(7, database, blobs) == live_through(7, database, blobs)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        pytest.param("firing", "acknowledged and is lost", id="an event that is forgotten"),
+        pytest.param("receipt", "although its receipt was on the disk", id="a change that is made again"),
+        pytest.param("told", "was told to be", id="an end that is taken back"),
+    ],
+)
+def test_the_judge_sees_what_is_broken(database, tmp_path, broken, told):
+    """
+    A promise that is broken on purpose is found out.
+    """
+    loop = VirtualLoop(Random(3))
+    history = Saboteur(3, loop, database, BlobStore(tmp_path))
+    history.sabotage = broken
+    try:
+        with pytest.raises(Broken, match=told):
+            loop.run_until_complete(history.run())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+        from tests.simulation.disk import empty
+
+        empty(database)
+
+
+class Saboteur(History):
+    """Breaks one promise before the judge comes."""
+
+    sabotage = ""
+
+    def _judge(self, program):
+        if self.sabotage == "firing":
+            self.wishes.append(type(self.wishes[0])("nobody", 0, [], is_acknowledged=True))
+        if self.sabotage == "receipt":
+            self.world.changes.update(dict.fromkeys(self.world.changes, 9))
+        if self.sabotage == "told":
+            for wish in self.wishes:
+                wish.told = "something else"
+        super()._judge(program)
