@@ -66,6 +66,7 @@ class Treadle:
             store=store,
             worker=self.worker,
             activation=self.triggers.activation,
+            backfills=self.triggers.backfills,
             catalog=catalog,
             clock=clock,
             bus=bus,

@@ -221,6 +221,11 @@ class Firings(Protocol):
     def list_waiting(self, *, limit: int = 1000, states: Collection[FiringState] = ("held", "queued")) -> list[Firing]:
         """Return firings that were accepted and never became a run, oldest first; `states` narrows it to some."""
 
+    def list_keys(
+        self, workflow_id: WorkflowId, node: NodeId, first: str, end: str, *, limit: int = 200_000
+    ) -> list[tuple[str, FiringState, RunId | None, RunStatus | None]]:
+        """Return the firings of a trigger whose keys lie from `first` up to `end`, in order, with the states of their runs."""
+
 
 class Tokens(Protocol):
     """API tokens."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.api.errors import MESSAGES, dump
 from app.api.models import ProblemAnswer
 from engine.errors import BadRequest, TooLarge, TreadleError
 from engine.service import Studio
+
+M = TypeVar("M", bound=BaseModel)
 
 MOST_BYTES = 10 * 1024 * 1024
 """The limit of a document, which is the largest thing the API takes in."""
@@ -96,6 +99,22 @@ def check_numbers(body: bytes) -> None:
             orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise BadRequest(f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+
+
+async def read_json(request: Request, model: type[M]) -> M:
+    """
+    Return the JSON object in the body as a model, read once it is known that the caller may; raises `BadRequest`.
+
+    An empty body is an empty object.
+    """
+    body = await request.body()
+    check_numbers(body)
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadRequest(f"“{place}”: {first['msg']}." if place else f"The body cannot be read: {first['msg']}.") from error
 
 
 async def read_document(request: Request) -> bytes:

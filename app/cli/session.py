@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 import typer
 
@@ -14,9 +17,10 @@ from app.build import Treadle, build
 from app.config import Settings, load_settings
 from app.instance import find_instance
 from engine.access import OWNER
-from engine.errors import Conflict, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.model.codec import read_document
 from engine.model.run import Run, RunStatus
+from engine.run.calendars import load_calendars
 from engine.run.folders import Folders
 from engine.service import Studio
 
@@ -109,6 +113,66 @@ class AtWork:
             run = await self._remote.call("POST", f"/runs/{run_id}/decide", json=given)
             return await self._follow(self._remote, run)
         return await self._finish(await self.studio.runs.decide(run_id, decision, node=node, items=items))
+
+    async def backfill(self, ref: str, ask: dict[str, Any]) -> dict[str, Any]:
+        """Count (`dry_run`) or fire the slots of a window; returns the backfill once it is over."""
+        if self._remote:
+            workflow = await self.studio.workflows.get(ref)
+            path = f"/workflows/{workflow.id}/backfill"
+            made = dict(
+                await self._remote.call("POST", path, json={name: value for name, value in ask.items() if value is not None})
+            )
+            while made["state"] == "running":
+                await asyncio.sleep(0.5)
+                known = await self._remote.call("GET", "/backfills")
+                made = next(one for one in known["backfills"] if one["id"] == made["id"])
+            return made
+        since, until = (datetime.fromisoformat(ask[name]) for name in ("from", "to"))
+        schedules = self.studio.schedules
+        if ask.get("dry_run"):
+            plan = await schedules.plan_backfill(ref, since, until, ask["node"])
+            return {
+                "workflow": plan.workflow_name,
+                "node": plan.node,
+                "total": plan.total,
+                "known": plan.known,
+                "slots": [due.isoformat() for due in plan.slots],
+            }
+        begun = await schedules.backfill(ref, since, until, ask["node"], at_a_time=ask["at_a_time"])
+        done = await schedules.wait_for_backfill(begun.id)
+        return {**done.as_json(), "workflow": done.workflow_name}
+
+    async def bring_calendar(self, name: str, text: str) -> dict[str, Any]:
+        """Take the holidays of an iCalendar file into a calendar, or a whole calendar from JSON."""
+        is_json = text.lstrip().startswith("{")
+        try:
+            value = json.loads(text) if is_json else {}
+        except ValueError as error:
+            raise BadRequest(f"The file is no JSON: {error}.") from error
+        value.pop("name", None)
+        if self._remote:
+            if is_json:
+                kept = await self._remote.call("PUT", "/calendars", json={**value, "name": name})
+                return {"calendar": kept, "left_out": []}
+            params = {"name": name}
+            return dict(await self._remote.call("POST", "/calendars/import", params=params, content=text.encode()))
+        await self.load_calendars()
+        if is_json:
+            return {"calendar": (await self.studio.schedules.save_calendar(name, value)).as_json(), "left_out": []}
+        brought = await self.studio.schedules.import_calendar(name, text)
+        return {"calendar": brought.calendar.as_json(), "left_out": list(brought.left_out)}
+
+    async def remove_calendar(self, name: str) -> None:
+        """Remove a calendar."""
+        if self._remote:
+            await self._remote.call("DELETE", f"/calendars/{quote(name, safe='')}")
+        else:
+            await self.load_calendars()
+            await self.studio.schedules.delete_calendar(name)
+
+    async def load_calendars(self) -> None:
+        """Read the calendars of the store, where no engine has done it."""
+        await load_calendars(self.treadle.store, self.treadle.worker.env.calendars)
 
     async def _finish(self, run: Run) -> dict[str, Any]:
         await self.studio.runs.wait(run.id, None)

@@ -15,11 +15,13 @@ from engine.service.drafts import Draft, DraftService, OpenDrafts
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
 from engine.service.samples import Samples
+from engine.service.schedules import ScheduleService
 from engine.service.tokens import TokenService
 from engine.service.workflows import WorkflowService
 from engine.steps.catalog import Catalog
 from engine.steps.contract import Files
 from engine.triggers.activation import Activation
+from engine.triggers.backfill import Backfills
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Parts:
     store: Store
     worker: Worker
     activation: Activation
+    backfills: Backfills
     catalog: Catalog
     clock: Clock
     bus: EventBus
@@ -42,8 +45,8 @@ class Studio:
     """
     One Treadle as one actor sees it.
 
-    `workflows`, `drafts`, `runs`, `preview` and `tokens` each ask `engine.access` before they act, so page, API and command
-    line agree on who may do what.
+    `workflows`, `drafts`, `runs`, `preview`, `schedules` and `tokens` each ask `engine.access` before they act, so page, API
+    and command line agree on who may do what.
     """
 
     def __init__(self, parts: Parts, actor: Actor) -> None:
@@ -70,6 +73,14 @@ class Studio:
             clock=parts.clock,
             actor=actor,
             calendars=parts.worker.env.calendars,
+        )
+        self.schedules = ScheduleService(
+            store=parts.store,
+            activation=parts.activation,
+            backfills=parts.backfills,
+            calendars=parts.worker.env.calendars,
+            clock=parts.clock,
+            actor=actor,
         )
         self.tokens = TokenService(parts.store, parts.clock, actor)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
 from engine.errors import NotFound
-from engine.ids import FiringId, RunId
+from engine.ids import FiringId, NodeId, RunId, WorkflowId
+from engine.model.run import RunStatus
 from engine.protocols import Firing, FiringState
 
 from . import tables
@@ -70,6 +72,22 @@ class SqlFirings:
             .limit(limit)
         )
         return [firing_of(row, self._payloads.unpack) for row in found]
+
+    def list_keys(
+        self, workflow_id: WorkflowId, node: NodeId, first: str, end: str, *, limit: int = 200_000
+    ) -> list[tuple[str, FiringState, RunId | None, RunStatus | None]]:
+        """Return the firings of a trigger whose keys lie from `first` up to `end`, in order, with the states of their runs."""
+        key: Any = _COLUMNS.key
+        if self._connection.dialect.name == "postgresql":
+            key = key.collate("C")  # byte by byte, as SQLite compares
+        found = self._connection.execute(
+            select(_COLUMNS.key, _COLUMNS.state, tables.runs.c.id, tables.runs.c.status)
+            .select_from(tables.firings.outerjoin(tables.runs, tables.runs.c.id == _COLUMNS.run_id))
+            .where(_COLUMNS.workflow_id == workflow_id, _COLUMNS.node == node, key >= first, key < end)
+            .order_by(key)
+            .limit(limit)
+        )
+        return [(row[0], row[1], row[2] and RunId(row[2]), row[3] and RunStatus(row[3])) for row in found]
 
 
 def own_blobs(connection: Connection, hashes: Collection[str], owner: str) -> None:

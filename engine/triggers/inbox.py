@@ -95,6 +95,10 @@ class Inbox:
                 await asyncio.sleep(0)  # let webhooks and pages have their turn
         return count
 
+    def started(self, firing_id: FiringId) -> RunId | None:
+        """Return the run that a firing has become in this life of the program, None when it is not known here."""
+        return self._started.get(firing_id)
+
     async def recover(self) -> int:
         """Turn firings that were accepted and never became a run into runs; call it once at start. Returns how many."""
         return await self._start_waiting(lambda firing: firing.state == "queued")

@@ -10,6 +10,7 @@ from engine.protocols import Store, UnitOfWork
 from engine.run.worker import Worker
 from engine.steps.catalog import Catalog
 from engine.triggers.activation import Activation, Active
+from engine.triggers.backfill import Backfills
 from engine.triggers.inbox import Inbox
 from engine.triggers.schedule import Schedules
 from engine.triggers.webhook import Webhooks
@@ -33,6 +34,7 @@ class Triggers:
         self.inbox = Inbox(store, worker, clock)
         self.webhooks = Webhooks(store, self.inbox, clock)
         self.schedules = Schedules(self.inbox, clock, worker.env.calendars)
+        self.backfills = Backfills(store, self.inbox, worker, clock, worker.env.calendars)
         self.activation.subscribe(self._learn)
         self.activation.subscribe(self.webhooks.load)
         self.activation.subscribe(self.schedules.load)
@@ -43,9 +45,11 @@ class Triggers:
         if recovered := await self.inbox.recover():
             log.info("firings of an earlier life became runs", extra={"count": recovered})
         await self.schedules.start()
+        await self.backfills.start()
 
     async def stop(self) -> None:
         """Fire no more; harmless when done twice."""
+        await self.backfills.stop()
         await self.schedules.stop()
 
     async def pause(self, workflow_id: WorkflowId, node: NodeId) -> None:

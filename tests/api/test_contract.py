@@ -1,6 +1,7 @@
 """The API keeps what its OpenAPI document promises: every operation, every status, every body."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,35 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
     waiting = (await client.post(f"{API}/workflows/{workflow}/runs", json={"input": {"no": 1}})).json()
     assert "queued" == waiting["status"]
     await client.post(f"{API}/runs/{waiting['id']}/cancel")
+    await with_time(client)
     await client.post(f"{API}/workflows/{workflow}/deactivate")
     await client.delete(f"{API}/workflows/{workflow}")
     await client.get(f"{API}/catalog")
     await client.get(f"{API}/catalog/data.set")
     assert contract.operations == {name for name, status in contract.seen if status < 300}
+
+
+CLOCK = DOCUMENT.replace("name: Contract", "name: Clock").replace("trigger.manual", "trigger.schedule\n    with: {every: 1h}")
+ICS = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261208\nSUMMARY:Feast\nEND:VEVENT\nEND:VCALENDAR\n"
+
+
+async def with_time(client: httpx.AsyncClient) -> None:
+    """Call everything about calendars, slots and backfills so that it succeeds."""
+    clock = (await client.post(f"{API}/workflows", content=CLOCK, headers=YAML)).json()["id"]
+    await client.post(f"{API}/workflows/{clock}/activate")
+    await client.put(f"{API}/calendars", json={"name": "office", "yearly": {"12-25": "Christmas"}})
+    await client.post(f"{API}/calendars/import?name=office", content=ICS)
+    await client.get(f"{API}/calendars")
+    await client.get(f"{API}/calendars/office")
+    await client.get(f"{API}/schedule")
+    now = datetime.now(UTC)
+    window = {"from": (now - timedelta(hours=3)).isoformat(), "to": now.isoformat()}
+    planned = (await client.post(f"{API}/workflows/{clock}/backfill", json={**window, "dry_run": True})).json()
+    begun = (await client.post(f"{API}/workflows/{clock}/backfill", json=window)).json()
+    assert (3, "planned", 3) == (planned["total"], planned["state"], begun["total"])
+    await client.get(f"{API}/backfills")
+    await client.post(f"{API}/backfills/{begun['id']}/cancel")
+    await client.delete(f"{API}/calendars/office")
 
 
 def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Who may do what: every public method of the facade against every scope."""
 
 import inspect
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,9 +14,10 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "preview", "tokens")
+SERVICES = ("workflows", "drafts", "runs", "preview", "schedules", "tokens")
 
 WORKFLOW, RUN = "Double", "run_none"
+WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
 CALLS = {
     "workflows.list_rows": ("read", ()),
     "workflows.get": ("read", (WORKFLOW,)),
@@ -47,6 +49,19 @@ CALLS = {
     "preview.expression": ("read", (WorkflowId("wf_none"), NodeId("start"), "1")),
     "preview.suggest": ("read", (WorkflowId("wf_none"), NodeId("start"), "1", 1)),
     "preview.sample": ("read", (WorkflowId("wf_none"), NodeId("start"))),
+    "schedules.calendars": ("read", ()),
+    "schedules.calendar": ("read", ("weekdays",)),
+    "schedules.save_calendar": ("write", ("office", {})),
+    "schedules.delete_calendar": ("write", ("office",)),
+    "schedules.import_calendar": ("write", ("office", "")),
+    "schedules.preview": ("read", ({"cron": "@daily"},)),
+    "schedules.view": ("read", WEEK),
+    "schedules.workflow_id": ("run", (WORKFLOW,)),
+    "schedules.plan_backfill": ("run", (WORKFLOW, *WEEK)),
+    "schedules.backfill": ("run", (WORKFLOW, *WEEK)),
+    "schedules.backfills": ("read", ()),
+    "schedules.wait_for_backfill": ("read", ("fill_none",)),
+    "schedules.cancel_backfill": ("run", ("fill_none",)),
     "tokens.create": ("admin", ("a",)),
     "tokens.list_all": ("admin", ()),
     "tokens.revoke": ("admin", ("tok_none",)),

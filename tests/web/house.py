@@ -72,6 +72,7 @@ class House:
             store=self.store,
             worker=self.worker,
             activation=self.triggers.activation,
+            backfills=self.triggers.backfills,
             catalog=self.catalog,
             clock=self.clock,
             bus=self.bus,
