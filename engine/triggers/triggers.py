@@ -44,8 +44,8 @@ class Triggers:
         await self.activation.refresh()
         if recovered := await self.inbox.recover():
             log.info("firings of an earlier life became runs", extra={"count": recovered})
-        await self.schedules.start()
         await self.backfills.start()
+        await self.schedules.start()
 
     async def stop(self) -> None:
         """Fire no more; harmless when done twice."""

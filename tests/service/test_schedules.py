@@ -78,7 +78,7 @@ async def test_the_slots_of_a_week(tmp_path: Path, clock: ManualClock):
         assert view.slots == (await house.studio.schedules.view(MONDAY, MONDAY + timedelta(days=5), workflow)).slots
 
         await house.triggers.pause(workflow, "clock")
-        clock.advance(timedelta(days=1))
+        clock.advance(timedelta(hours=23))
         await house.triggers.schedules.run_once()
         view = await house.studio.schedules.view(MONDAY, MONDAY + timedelta(days=5))
         assert "held" == view.slots[3].state
