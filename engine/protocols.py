@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from engine.events.types import Event
 from engine.ids import FiringId, NodeId, RunId, VersionId, WorkflowId
 from engine.model.run import Fact, Run, RunStatus
+from engine.model.waits import Signal, Waiting, WaitKind, Waking
 from engine.model.workflow import Document, Version, Workflow
 
 T = TypeVar("T")
@@ -163,6 +164,9 @@ class Runs(Protocol):
     def list_open(self, *, limit: int = 10_000) -> list[Run]:
         """Return the runs that are not final, oldest first."""
 
+    def list_ready(self, *, interrupted: bool = False, limit: int = 10_000) -> list[Run]:
+        """Return the runs that are queued, oldest first; with `interrupted` also those that stand as running."""
+
     def facts(
         self, run_id: RunId, *, after_seq: int = -1, with_payload: bool = False, node: NodeId | None = None
     ) -> list[Fact]:
@@ -240,6 +244,57 @@ class Tokens(Protocol):
         """Remember that it was used."""
 
 
+class Waits(Protocol):
+    """Steps that wait: a projection of the facts `step_waiting`, and what woke them until their run takes note."""
+
+    def find(self, run_id: RunId, node: NodeId, scope: str = "") -> Waiting | None:
+        """Return the step that waits there."""
+
+    def of_run(self, run_id: RunId) -> list[Waiting]:
+        """Return all that waits in a run."""
+
+    def woken(self, run_ids: Collection[RunId]) -> list[Waiting]:
+        """Return what was woken in these runs and has not been taken note of."""
+
+    def list_for(self, kind: WaitKind, name: str | None = None, key: str | None = None, *, limit: int = 1000) -> list[Waiting]:
+        """Return what sleeps for a kind of thing, of one name and key where they are given, the longest waiting first."""
+
+    def next_wake(self) -> datetime | None:
+        """Return the earliest moment at which something has to be looked at."""
+
+    def count(self, kind: WaitKind | None = None) -> int:
+        """Return how many steps wait."""
+
+    def wake(self, run_id: RunId, node: NodeId, scope: str, waking: Waking) -> bool:
+        """
+        Wake a step; False when nothing sleeps there (any more), so that nobody is woken twice.
+
+        A run that was parked is queued in the same transaction; tell the worker (`Worker.woken`) once that is committed.
+        """
+
+    def wake_due(self, now: datetime, *, limit: int = 1000) -> list[RunId]:
+        """Wake what is due, the longest due first; returns the runs, each once."""
+
+    def forget(self, run_id: RunId) -> None:
+        """Let nothing wait in a run any more: it is over."""
+
+
+class Signals(Protocol):
+    """Signals that nobody waited for yet."""
+
+    def hold(self) -> None:
+        """Let no step begin to wait for a signal until this transaction is over, so that sending and waiting never miss."""
+
+    def keep(self, signal: Signal) -> None:
+        """Keep a signal for the first step that will wait for it."""
+
+    def list_kept(self, *, limit: int = 1000) -> list[Signal]:
+        """Return the signals that are kept, oldest first."""
+
+    def drop_expired(self, now: datetime) -> int:
+        """Forget the signals whose time is over; returns how many."""
+
+
 class Values(Protocol):
     """Small settings of this installation, by key, as JSON."""
 
@@ -256,6 +311,8 @@ class UnitOfWork(Protocol):
     firings: Firings
     tokens: Tokens
     values: Values
+    waits: Waits
+    signals: Signals
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""
@@ -267,10 +324,12 @@ class Journal(Protocol):
 
     All methods but `barrier` return at once and may only be called on the event loop. Records of one run reach the disk in the
     order they were given; the disk always holds a prefix. Records of an `epoch` that is no longer the run's are dropped, and
-    `lost` tells which runs that happened to: set it to a function, it is called on the loop.
+    `lost` tells which runs that happened to: set it to a function, it is called on the loop. `waits` is told in the same way
+    which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
     """
 
     lost: Callable[[tuple[RunId, ...]], None]
+    waits: Callable[[tuple[RunId, ...], datetime | None], None]
 
     @property
     def is_full(self) -> bool:

@@ -69,8 +69,28 @@ class StepRetrying(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepWaiting(Event):
+    """A step waits for a moment or for somebody; `waits_for` is `{"kind", "due_at", "name", "key", "details"}`."""
+
+    run_id: str
+    workflow_id: str | None
+    node: str
+    waits_for: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWoken(Event):
+    """What a step waited for is there; `how` says what woke it."""
+
+    run_id: str
+    workflow_id: str | None
+    node: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """A run is over, and that is on disk."""
+    """A run is over or parked, and that is on disk."""
 
     run_id: str
     workflow_id: str | None

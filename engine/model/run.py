@@ -55,6 +55,8 @@ class FactKind(StrEnum):
     EFFECTS = "effects"
     SCOPE_DONE = "scope_done"
     SCOPE_FAILED = "scope_failed"
+    STEP_WAITING = "step_waiting"
+    STEP_WOKEN = "step_woken"
     RESPONDED = "responded"
     LOGGED = "logged"
 
@@ -125,7 +127,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One node of one run, folded from the facts: the view that the timeline, the canvas and the API read."""
+    """
+    One node of one run, folded from the facts: the view that the timeline, the canvas and the API read.
+
+    `waits_for` is there while the step waits for a moment or for somebody: `{"kind", "due_at", "name", "key", "details"}`.
+    """
 
     run_id: RunId
     node: NodeId
@@ -139,4 +145,5 @@ class Step:
     ignored: int = 0
     error: Mapping[str, Any] | None = None
     retry_at: datetime | None = None
+    waits_for: Mapping[str, Any] | None = None
     log: tuple[Mapping[str, Any], ...] = ()

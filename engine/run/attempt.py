@@ -15,7 +15,7 @@ from typing import Any, Final
 from engine.errors import BadInput, NotFound, TreadleError
 from engine.model.items import Batch, Outputs
 from engine.model.run import FactKind
-from engine.steps.contract import ItemFailures, StopRun
+from engine.steps.contract import ItemFailures, StopRun, Wait
 
 from .calling import Calling, Calls, call_batch, call_each
 from .execution import Execution
@@ -188,7 +188,8 @@ async def call_action(attempt: Attempt, execution: Execution) -> Attempt:
             attempt = _after_items(attempt, calls)
         else:
             outputs, response = await call_batch(calling, execution)
-            attempt = replace(attempt, outcome=Done(outputs=outputs, response=response))
+            done = outputs if isinstance(outputs, Wait) else Done(outputs=outputs, response=response)
+            attempt = replace(attempt, outcome=done)
     except StopRun as ended:
         return replace(attempt, outcome=Ended(status=ended.status, message=ended.message))
     except Exception as error:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from engine.errors import TimedOut, TreadleError
 from engine.model.items import Batch
-from engine.steps.contract import BatchCall, Context, Respond, Response, StopRun
+from engine.steps.contract import BatchCall, Context, Respond, Response, StopRun, Wait
 
 from .execution import Execution
 from .ledger import Ledger
@@ -92,7 +92,7 @@ class Calling:
 
 async def call_batch(calling: Calling, execution: Execution) -> tuple[Any, Response | None]:
     """
-    Call a batch action and return its outputs, with the answer for the caller where there is one.
+    Call a batch action and return its outputs, or the `Wait` it asks for, with the answer for the caller where there is one.
 
     Raises what the action raises, as a `TreadleError`; `ItemFailures` and `StopRun` come through as they are.
     """
@@ -107,9 +107,11 @@ async def call_batch(calling: Calling, execution: Execution) -> tuple[Any, Respo
 
 
 def read_result(result: Any, ports: Mapping[str, Batch], label: str) -> tuple[Any, Response | None]:
-    """Return the outputs by port of what a batch action handed back, and the answer for the caller, if it is one."""
+    """Return the outputs by port (or the `Wait`) that a batch action handed back, and the answer for the caller, if any."""
     if isinstance(result, Respond):
         return outputs_of(result.outputs, ports, label), result.response
+    if isinstance(result, Wait):
+        return result, None
     return outputs_of(result, ports, label), None
 
 

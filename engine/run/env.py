@@ -14,6 +14,7 @@ from engine.clock import Clock
 from engine.events.bus import EventBus
 from engine.ids import RunId, WorkflowId
 from engine.model.calendar import Calendars
+from engine.model.waits import Waiting
 from engine.protocols import Journal
 from engine.steps.contract import Files, Http, Response
 
@@ -32,7 +33,8 @@ class RunEnv:
     `respond` is called with the answer to the caller once it is on disk. `sleep_until` returns when the clock has come to that
     moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
     each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
-    `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start.
+    `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start. `bells` has one per
+    run in memory in which a step waits; `read_woken` asks the store what was woken in a run.
     """
 
     clock: Clock
@@ -49,6 +51,8 @@ class RunEnv:
     proves_batches: bool = False
     pausing: set[asyncio.Task[Any]] = field(default_factory=set)
     calendars: Calendars = field(default_factory=Calendars)
+    bells: dict[RunId, asyncio.Event] = field(default_factory=dict)
+    read_woken: Callable[[RunId], Awaitable[list[Waiting]]] | None = None
     steps_done: int = 0
     steps_failed: int = 0
 

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from engine.events.types import Event, StepFinished, StepRetrying, StepStarted
+from engine.events.types import Event, StepFinished, StepRetrying, StepStarted, StepWaiting, StepWoken
 from engine.model.items import Batch, Outputs
 from engine.model.run import FactKind, Run
+from engine.model.waits import Waiting
 from engine.steps.computed import OVER_ALL, ScopeAt
-from engine.steps.contract import Context, Response
+from engine.steps.contract import Context, Response, Wait
 
 from .disk import reach_disk
 from .env import RunEnv
@@ -24,6 +25,7 @@ from .planner import Plan, PlanNode
 from .progress import Progress
 from .scope import NodesScope, run_scope
 from .slots import make_fact
+from .waiting import Pending
 
 _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED  # looking a member up takes a fifth of a microsecond, once per step
 
@@ -36,12 +38,12 @@ class Execution:
     The state of a run in flight.
 
     `known` finds batches that are in the journal already by the identity of their list; the outputs keep those lists alive,
-    so an identity is never given twice.
+    so an identity is never given twice. `pending` is there once a step has waited.
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "plan", "progress", "response",
-        "run",
+        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "pending", "plan", "progress",
+        "response", "run",
     )  # fmt: skip
 
     def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
@@ -53,6 +55,7 @@ class Execution:
         self.has_responded = False
         self.response: Response | None = None
         self.is_ending = False
+        self.pending: Pending | None = None
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
         self._folder: Path | None = None
@@ -97,6 +100,7 @@ class Execution:
             item_index=index,
             attempt=attempt,
             idempotency_key=f"{run.id}:{planned.id}:{index}",
+            woken=self.pending.woken.get(planned.index) if self.pending is not None else None,
         )
 
     def step_log(self, planned: PlanNode, attempt: int) -> StepLog:
@@ -299,6 +303,53 @@ class Execution:
         """Record a step that was stopped in the middle."""
         self.record(FactKind.STEP_CANCELLED, planned, attempt=attempt)
         self._finished(planned, "cancelled", {}, 0.0, None)
+
+    # — what waits —
+
+    def await_wakes(self) -> Pending:
+        """Return the book of what waits in this run, opened when there is something to write into it."""
+        if self.pending is None:
+            self.pending = Pending(self.env, self.run.id)
+        return self.pending
+
+    def on_waiting(self, planned: PlanNode, wait: Wait) -> None:
+        """Record a step that waits; its row stands in the table of waits with the same commit."""
+        pending, wake_at = self.await_wakes(), wait.due_at
+        if (limit := self.plan.document.settings.timeout) is not None and self.run.started_at is not None:
+            end = self.run.started_at + limit
+            wake_at = end if wake_at is None else min(wake_at, end)
+        pending.begin(planned.index, wait)
+        self.record(FactKind.STEP_WAITING, planned, summary=wait.as_summary(wake_at))
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            shown = {**Wait(kind=wait.kind).as_summary(), "name": "", "key": "", "details": {}, **wait.as_summary()}
+            self._tell(
+                StepWaiting(
+                    at=self.env.clock.now(),
+                    run_id=self.run.id,
+                    workflow_id=self.run.workflow_id,
+                    node=planned.id,
+                    waits_for=shown,
+                )
+            )
+
+    def on_woken(self, waiting: Waiting) -> None:
+        """Take note that a step was woken: it is ready to go on, and its row is gone with the commit of that fact."""
+        assert waiting.waking is not None
+        planned = self.plan.node(waiting.node)
+        if not self.await_wakes().end(planned.index, waiting.waking):
+            return
+        self.record(FactKind.STEP_WOKEN, planned, summary=waiting.waking.as_summary(), payload=waiting.waking.payload)
+        self.progress.ready.append(planned.index)
+        if (bus := self.env.bus) is not None and bus.is_heard:
+            self._tell(
+                StepWoken(
+                    at=self.env.clock.now(),
+                    run_id=self.run.id,
+                    workflow_id=self.run.workflow_id,
+                    node=planned.id,
+                    how=waiting.waking.how,
+                )
+            )
 
     async def answer(self, planned: PlanNode, response: Response, *, is_last: bool = False) -> None:
         """

@@ -16,9 +16,9 @@ from typing import Any
 
 from engine.errors import TreadleError
 from engine.model.items import Batch, Output, Outputs
-from engine.model.run import Run, RunStatus
+from engine.model.run import FINAL, Run, RunStatus
 from engine.model.workflow import DEFAULT_OUT
-from engine.steps.contract import StopRun
+from engine.steps.contract import StopRun, Wait
 
 from .attempt import Attempt, Earlier, decide_failure, run_step
 from .calling import BIG, SLICE, StepCall, read_result
@@ -61,6 +61,8 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     RUN.set(run.id)
     execution = Execution(run, plan, env, next_seq=restored.next_seq if restored else 0)
     if restored is not None and (ending := restored.bring_to(execution)) is not None:
+        if ending.status in FINAL:
+            restored.end_waits(execution)
         return ending
     going = _Going()
     try:
@@ -68,12 +70,32 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     except BaseException:
         await _abandon(execution, going)
         raise
-    ending = going.ending or Ending(
-        status=RunStatus.RUNNING if env.is_stopping and execution.progress.ready else RunStatus.SUCCEEDED
-    )
+    finally:
+        if execution.pending is not None:
+            execution.pending.close()
+    ending = going.ending or _rest_of(execution)
+    if execution.pending is not None and ending.status in FINAL:
+        _end_waits(execution)
     if execution.response is None:
         return ending
     return Ending(status=ending.status, error=ending.error, response=execution.response)
+
+
+def _rest_of(execution: Execution) -> Ending:
+    """Return how a run stands that has nothing more to do now."""
+    if execution.env.is_stopping and execution.progress.ready:
+        return Ending(status=RunStatus.RUNNING)
+    if execution.pending is not None and execution.pending.waits:
+        return Ending(status=RunStatus.WAITING)
+    return Ending(status=RunStatus.SUCCEEDED)
+
+
+def _end_waits(execution: Execution) -> None:
+    """Let nothing wait in a run that is over."""
+    assert execution.pending is not None
+    for index in execution.pending.waits:
+        execution.on_cancelled(execution.plan.nodes[index])
+    execution.pending.waits.clear()
 
 
 async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:
@@ -95,7 +117,7 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
                 turn = perf_counter()
             else:
                 step = _step(execution, planned, ports, restored.earlier.get(index) if restored else None)
-                if ready or going.tasks:
+                if ready or going.tasks or (execution.pending is not None and execution.pending.waits):
                     going.tasks[asyncio.create_task(step, name=f"{execution.run.id} {planned.id}")] = planned
                 else:
                     going.here = planned
@@ -114,11 +136,28 @@ async def _work_off(execution: Execution, going: _Going, items: Batch, restored:
             return
         if going.ending is not None and going.ending.status is not RunStatus.RUNNING and not execution.is_ending:
             _end_the_others(execution, going)
-        done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
+        done = await _next_done(execution, going)
         turn = began = perf_counter()
         for task in sorted(done, key=lambda one: going.tasks[one].index):
             ending = await _collect(execution, going, task, going.tasks.pop(task))
             going.ending = going.ending or ending
+
+
+async def _next_done(execution: Execution, going: _Going) -> set[asyncio.Task[_Settled]]:
+    """Wait until a task is done, or until a step that waits was woken: that one is ready then, and the set may be empty."""
+    pending = execution.pending
+    if pending is None or not pending.waits or going.ending is not None:
+        done, _ = await asyncio.wait(going.tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done
+    bell = asyncio.create_task(pending.bell.wait(), name=f"{execution.run.id} bell")
+    try:
+        await asyncio.wait((*going.tasks, bell), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        bell.cancel()
+    if pending.bell.is_set():
+        for waiting in await pending.collect():
+            execution.on_woken(waiting)
+    return {task for task in going.tasks if task.done()}
 
 
 def _given(execution: Execution, items: Batch) -> dict[int, Mapping[str, Batch]]:
@@ -164,6 +203,8 @@ def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
             planned.is_plain = False
             _close(result)
             return None
+        if isinstance(result, Wait):
+            return result
         outputs, response = read_result(result, ports, planned.node.label)
     except StopRun as ended:
         return Ended(status=ended.status, message=ended.message)
@@ -208,6 +249,9 @@ def _settle_outcome(execution: Execution, settled: _Settled, written: Written | 
             routed=outcome.routed,
             written=written,
         )
+    if isinstance(outcome, Wait):
+        execution.on_waiting(planned, outcome)
+        return None
     execution.progress.settled[planned.index] = 1
     took = perf_counter() - began
     if isinstance(outcome, Ended):
@@ -286,6 +330,8 @@ async def _abandon(execution: Execution, going: _Going) -> None:
             execution.on_cancelled(planned)
     if going.here is not None and not execution.env.is_stopping:
         execution.on_cancelled(going.here)
+    if execution.pending is not None and not execution.env.is_stopping:
+        _end_waits(execution)
 
 
 def _close(awaitable: Awaitable[Any]) -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from engine.errors import StepCrashed, TimedOut
 from engine.events.types import RunFinished, RunQueued, RunStarted
 from engine.model.items import Batch
-from engine.model.run import Run, RunStatus
+from engine.model.run import FINAL, Run, RunStatus
 from engine.protocols import Store
 from engine.steps.contract import Response
 
 from .disk import despite_refusals, reach_disk
 from .env import RunEnv
+from .execution import Execution
 from .executor import execute
 from .planner import Plan
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Answer, decided, take_over
+from .takeover import Answer, decided, lives, take_over, wakes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class Flight:
     asked: Mapping[str, Any] | None = None
     task: asyncio.Task[None] | None = None
     has_begun: bool = False
+    lives: int = 0
+    is_executing: bool = False
     reason: Reason | None = None
     response: Response | None = None
     asking: list[asyncio.Future[Response | None]] | None = None
@@ -113,6 +116,8 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         ending = Ending(status=RunStatus.CANCELLED)
     if ending is None or ending.status is RunStatus.RUNNING or flight.reason == "lost":
         return
+    if flight.restored is not None and not flight.is_executing and ending.status in FINAL:
+        flight.restored.end_waits(Execution(flight.run, flight.plan, env, next_seq=flight.restored.next_seq))
     flight.run = ended(flight.run, ending, env)
     store.journal.finish(flight.run)
     try:
@@ -149,12 +154,13 @@ def finished_event(run: Run, now: datetime) -> RunFinished:
 async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
     restored = flight.restored
     if flight.is_stored:
-        restored = await despite_refusals(lambda: _whole(_load(flight, store, env)))
+        await despite_refusals(lambda: _whole(_load(flight, store, env)))
+        restored = flight.restored
         if restored is None:
             return None
         if flight.run.cancel_requested:
             return Ending(status=RunStatus.CANCELLED)
-        await _rest(flight.run, env)
+        await _rest(flight.run, flight.lives, env)
     elif flight.run.status is RunStatus.QUEUED:
         flight.run = altered(flight.run, status=RunStatus.RUNNING, started_at=env.clock.now())
         store.journal.start(flight.run)
@@ -162,34 +168,42 @@ async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
         env.bus.publish((RunStarted(at=env.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id),))
     limit = flight.plan.document.settings.timeout
     if limit is None:
+        flight.is_executing = True
         return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
     gone = env.clock.now() - (flight.run.started_at or env.clock.now())
+    if gone >= limit:
+        return _out_of_time(limit)
+    flight.is_executing = True
     try:
         async with asyncio.timeout(max(0.0, (limit - gone).total_seconds())) as waiting:
             return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
     except TimeoutError:
         if not waiting.expired():
             raise
-        error = TimedOut(
-            f"The run took longer than {limit.total_seconds():g} s, which is all its workflow allows.",
-            hint="Allow more under “Settings”, or make it do less at a time.",
-        )
-        return Ending(status=RunStatus.FAILED, error=error.as_dict())
+        return _out_of_time(limit)
 
 
-def rest_before(epoch: int) -> timedelta:
+def _out_of_time(limit: timedelta) -> Ending:
+    error = TimedOut(
+        f"The run took longer than {limit.total_seconds():g} s, which is all its workflow allows.",
+        hint="Allow more under “Settings”, or make it do less at a time.",
+    )
+    return Ending(status=RunStatus.FAILED, error=error.as_dict())
+
+
+def rest_before(lived: int) -> timedelta:
     """
-    Return how long a run waits before it goes on when it was taken over so many times.
+    Return how long a run waits before it goes on when it was interrupted so many times.
 
     A run that takes all memory ends the program, which goes on with it at its next start, and so on for ever. After five lives
     each next one leaves more time to look at the run and to cancel it.
     """
-    return timedelta(seconds=min(2.0 ** min(epoch - QUICK_LIVES, 20), LONGEST_REST_S)) if epoch >= QUICK_LIVES else timedelta()
+    return timedelta(seconds=min(2.0 ** min(lived - QUICK_LIVES, 20), LONGEST_REST_S)) if lived >= QUICK_LIVES else timedelta()
 
 
-async def _rest(run: Run, env: RunEnv) -> None:
+async def _rest(run: Run, lived: int, env: RunEnv) -> None:
     task = asyncio.current_task()
-    if not (rest := rest_before(run.epoch)) or task is None:
+    if not (rest := rest_before(lived)) or task is None:
         return
     log.warning("a run that was interrupted again and again rests", extra={"run_id": run.id, "seconds": rest.total_seconds()})
     env.pausing.add(task)
@@ -199,13 +213,14 @@ async def _rest(run: Run, env: RunEnv) -> None:
         env.pausing.discard(task)
 
 
-async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:
-    """Take a stored run over; None when it is over by now."""
+async def _load(flight: Flight, store: Store, env: RunEnv) -> None:
+    """Take a stored run over and read into the flight what its journal knows; nothing when it is over by now."""
     run_id, now = flight.run.id, env.clock.now()
+    was_running = flight.run.status is RunStatus.RUNNING
     taken = await take_over(store, run_id, now=now)
     if taken is None:
         flight.run = await store.read(lambda work: work.runs.get(run_id))
-        return None
+        return
     flight.run, flight.items, facts = taken.run, taken.items, taken.facts
     if flight.run.start_node is None:
         flight.run = altered(flight.run, start_node=flight.plan.choose_start())
@@ -214,7 +229,12 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> Restored | None:
         for fact in answers:
             store.journal.append(fact, epoch=flight.run.epoch)
         facts = [*facts, *answers]
-    return Restored(facts)
+    if taken.woken:
+        for fact in (noted := wakes(replace(taken, facts=facts), now=now)):
+            store.journal.append(fact, epoch=flight.run.epoch)
+        facts = [*facts, *noted]
+    flight.lives = lives(facts, flight.run.epoch) if was_running else 0
+    flight.restored = Restored(facts)
 
 
 async def _whole(work: Coroutine[Any, Any, T]) -> T:

@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import StepCrashed, TreadleError
 from engine.model.items import SAME, Batch, Item, Origins, Output, Outputs
 from engine.model.workflow import DEFAULT_OUT, ERROR_PORT
-from engine.steps.contract import Multi, Response
+from engine.steps.contract import Multi, Response, Wait
 
 from .payloads import Whole
 
@@ -50,7 +50,8 @@ class Ended:
     message: str
 
 
-Outcome = Done | Failed | Again | Ended
+Outcome = Done | Failed | Again | Ended | Wait
+"""`Wait` is what the action itself hands back: the step goes on when it is woken."""
 
 
 def as_treadle_error(error: Exception, label: str) -> TreadleError:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from engine.ids import NodeId
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, RunStatus
-from engine.steps.contract import Response
+from engine.model.waits import Waking
+from engine.steps.contract import Response, Wait
 
 from .attempt import Earlier
 from .effects import LEDGER, Begun, Question, Uncertain, way_after_crash
@@ -67,6 +68,7 @@ class Restored:
         """
         nodes, progress = execution.plan.index, execution.progress
         told: set[int] = set()
+        waits: dict[int, tuple[Wait, Waking | None]] = {}
         begun: dict[int, Begun] = {}
         ending: Ending | None = None
         was_cancelled = False
@@ -92,6 +94,11 @@ class Restored:
                     begun.pop(index, None)
                     progress.settled[index] = 1
                     was_cancelled = True
+                case FactKind.STEP_WAITING:
+                    begun.pop(index, None)
+                    waits[index] = (Wait.of_summary(fact.summary), None)
+                case FactKind.STEP_WOKEN if index in waits:
+                    waits[index] = (waits[index][0], Waking.of_summary(fact.summary, fact.payload))
                 case FactKind.RESPONDED:
                     execution.has_responded = True
                 case kind if kind in LEDGER:
@@ -100,12 +107,27 @@ class Restored:
             ending = Ending(status=RunStatus.CANCELLED)
         if ending is not None:
             return ending
+        asleep = _lay_down(execution, waits) if waits else ()
         unclear = self._take_up(execution, begun)
-        left = [index for index in progress.ready if not progress.settled[index]]
+        left = [index for index in progress.ready if not progress.settled[index] and index not in asleep]
         progress.ready.clear()
         progress.ready.extend(left)
         progress.skipped[:] = [index for index in progress.skipped if index not in told]
         return unclear
+
+    def end_waits(self, execution: Execution) -> None:
+        """Record that what waited, or was woken and did not get to go on, is cancelled: the run is over."""
+        open_ones: dict[int, Fact] = {}
+        for fact in self.facts:
+            index = execution.plan.index.get(fact.node)
+            if index is None:
+                continue
+            if fact.kind is FactKind.STEP_WAITING:
+                open_ones[index] = fact
+            elif fact.kind in SETTLING:
+                open_ones.pop(index, None)
+        for index in open_ones:
+            execution.on_cancelled(execution.plan.nodes[index])
 
     def _settle(self, execution: Execution, index: int, fact: Fact) -> None:
         if fact.payload is None:
@@ -154,3 +176,20 @@ class Restored:
 def _leave_out(execution: Execution, index: int) -> None:
     execution.on_skipped(execution.plan.nodes[index], "uncertain")
     execution.progress.settle(index, None)
+
+
+def _lay_down(execution: Execution, waits: Mapping[int, tuple[Wait, Waking | None]]) -> set[int]:
+    """Say in `execution` what waits and what was woken; returns the steps that go on waiting."""
+    asleep = set()
+    for index, (wait, waking) in waits.items():
+        if execution.progress.settled[index]:
+            continue
+        pending = execution.await_wakes()
+        pending.begin(index, wait)
+        if waking is None:
+            asleep.add(index)
+        else:
+            pending.end(index, waking)
+    if asleep:
+        execution.await_wakes().bell.set()  # somebody may have woken one between the reading of the journal and this moment
+    return asleep

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -11,23 +11,24 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import NodeId, RunId, VersionId, new_run_id
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, Run, RunStatus
+from engine.model.waits import Waiting
 from engine.model.workflow import Document
-from engine.protocols import RunFilter, Store, UnitOfWork
+from engine.protocols import Store, UnitOfWork
 
 from .payloads import decode_batch
 
 Decision = Literal["retry", "skip"]
 MOST: Final = 1_000_000
-TAKEN: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A run from the store, taken over: what it began with and what its journal knows."""
+    """A run from the store, taken over: what it began with, what its journal knows, what woke its steps since."""
 
     run: Run
     items: Batch
     facts: list[Fact]
+    woken: list[Waiting] = field(default_factory=list)
 
 
 def find_open(work: UnitOfWork, known: Collection[RunId], *, interrupted: bool = False) -> list[tuple[Run, Document | None]]:
@@ -38,10 +39,8 @@ def find_open(work: UnitOfWork, known: Collection[RunId], *, interrupted: bool =
     """
     documents: dict[VersionId, Document | None] = {}
     found = []
-    queued = RunFilter(statuses=(RunStatus.QUEUED,), limit=MOST)
-    runs = work.runs.list_open(limit=MOST) if interrupted else reversed(work.runs.list_page(queued))
-    for run in runs:
-        if run.status not in TAKEN or run.id in known:
+    for run in work.runs.list_ready(interrupted=interrupted, limit=MOST):
+        if run.id in known:
             continue
         if run.version_id not in documents or run.is_test:
             try:
@@ -57,8 +56,38 @@ async def take_over(store: Store, run_id: RunId, *, now: datetime) -> Taken | No
     claimed = await store.write(lambda work: work.runs.claim(run_id, now=now))
     if claimed is None:
         return None
-    payload, facts = await store.read(lambda work: (work.runs.get_input(run_id), work.runs.facts(run_id, with_payload=True)))
-    return Taken(replace(claimed, error=None), decode_batch(payload), facts)
+    payload, facts, woken = await store.read(
+        lambda work: (
+            work.runs.get_input(run_id),
+            work.runs.facts(run_id, with_payload=True),
+            work.waits.woken((run_id,)),
+        )
+    )
+    return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)
+
+
+def wakes(taken: Taken, *, now: datetime) -> list[Fact]:
+    """Return the facts that take note of what woke the steps of a run while it was parked."""
+    first = taken.facts[-1].seq + 1 if taken.facts else 0
+    return [
+        Fact(
+            run_id=taken.run.id,
+            seq=seq,
+            kind=FactKind.STEP_WOKEN,
+            node=waiting.node,
+            scope=waiting.scope,
+            at=now,
+            summary=waiting.waking.as_summary(),
+            payload=waiting.waking.payload,
+        )
+        for seq, waiting in enumerate(taken.woken, first)
+        if waiting.waking is not None
+    ]
+
+
+def lives(facts: Sequence[Fact], epoch: int) -> int:
+    """Return how often a run was taken over because its worker was gone, and not because a step of it was woken."""
+    return max(0, epoch - sum(fact.kind is FactKind.STEP_WOKEN for fact in facts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

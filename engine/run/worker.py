@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from engine.clock import Clock
@@ -22,7 +22,7 @@ from engine.ids import NodeId, RunId
 from engine.model.items import Batch
 from engine.model.run import Fact, Run, RunStatus
 from engine.model.workflow import Document
-from engine.protocols import Firing, Store
+from engine.protocols import Firing, Store, UnitOfWork
 from engine.steps.catalog import Catalog
 from engine.steps.contract import Files, Http, Response
 
@@ -38,6 +38,7 @@ from .queue import RunQueue
 from .resume import Ending, Restored
 from .slots import altered
 from .takeover import Answer, Decision, check_answer, facts_for_retry, find_open, run_for_retry
+from .waker import Waker
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class Worker:
         self._queue: RunQueue[Flight] = RunQueue(slots)
         self._flights: dict[RunId, Flight] = {}
         self._recent: OrderedDict[RunId, Run] = OrderedDict()
+        self._rung: set[RunId] = set()
+        self.waker = Waker(store, self.env, self.woken)
         self._poller: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
         self._is_running = False
@@ -101,8 +104,11 @@ class Worker:
         await load_calendars(self.store, self.env.calendars)
         if hasattr(self.store.journal, "lost"):
             self.store.journal.lost = self._on_lost
+            self.store.journal.waits = self._on_waits
+        self.env.read_woken = lambda run_id: self.store.read(lambda work: work.waits.woken((run_id,)))
         if resume:
             await self.run_once(interrupted=True)
+            await self.waker.start()
             self._poller = asyncio.create_task(self._poll(), name="worker poll")
 
     async def stop(self) -> None:
@@ -114,6 +120,7 @@ class Worker:
         if self._poller is not None:
             self._poller.cancel()
             self._poller = None
+        await self.waker.stop()
         for task in tuple(self.env.pausing):
             task.cancel()
         going = {flight.task: flight for flight in self._flights.values() if flight.task is not None}
@@ -155,6 +162,21 @@ class Worker:
     def ring(self) -> None:
         """Say that a run was queued in the store, so that it is found now and not at the next look."""
         self._bell.set()
+
+    def woken(self, run_ids: Sequence[RunId]) -> None:
+        """Say that steps of these runs were woken in the store (`Waits.wake`), once that is committed: the runs go on."""
+        for run_id in run_ids:
+            if (bell := self.env.bells.get(run_id)) is not None:
+                bell.set()
+            elif run_id in self._flights:
+                self._rung.add(run_id)  # it is being read, or on its way to being parked: looked at again when it lands
+            else:
+                self._bell.set()
+
+    def _on_waits(self, run_ids: tuple[RunId, ...], wake_at: datetime | None) -> None:
+        self.woken(run_ids)
+        if wake_at is not None:
+            self.waker.note(wake_at)
 
     async def _poll(self) -> None:
         while True:
@@ -231,7 +253,11 @@ class Worker:
         flight.task = asyncio.create_task(self._carry(flight), name=flight.run.id)
 
     async def _fail_stored(self, run: Run, error: TreadleError) -> None:
-        claimed = await self.store.write(lambda work: work.runs.claim(run.id, now=self.clock.now()))
+        def claim(work: UnitOfWork) -> Run | None:
+            work.waits.forget(run.id)
+            return work.runs.claim(run.id, now=self.clock.now())
+
+        claimed = await self.store.write(claim)
         if claimed is not None:
             self.store.journal.finish(ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict()), self.env))
             await reach_disk(self.store.journal)
@@ -373,6 +399,9 @@ class Worker:
 
     def _announce(self, flight: Flight) -> None:
         self._flights.pop(flight.run.id, None)
+        if flight.run.id in self._rung:
+            self._rung.discard(flight.run.id)
+            self._bell.set()
         if flight.run.status.is_final:
             self._recent[flight.run.id] = flight.run
             if len(self._recent) > REMEMBERED:

@@ -59,6 +59,11 @@ def _fold(step: Step, fact: Fact) -> Step:
                 error=summary.get("error"),
                 retry_at=datetime.fromisoformat(summary["retry_at"]),
             )
+        case FactKind.STEP_WAITING:
+            began = step.started_at or fact.at
+            return replace(step, status=StepStatus.WAITING, started_at=began, retry_at=None, waits_for=waits_for(summary))
+        case FactKind.STEP_WOKEN:
+            return replace(step, status=StepStatus.RUNNING, waits_for=None)
         case FactKind.LOGGED:
             return replace(step, log=(*step.log, {"at": fact.at, **summary}), started_at=step.started_at or fact.at)
         case kind if kind not in _SETTLED:
@@ -75,7 +80,14 @@ def _fold(step: Step, fact: Fact) -> Step:
         ignored=int(summary.get("ignored", 0)),
         error=summary.get("error"),
         retry_at=None,
+        waits_for=None,
     )
+
+
+def waits_for(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a step waits for, in one form, of the summary of its fact."""
+    empty: dict[str, Any] = {"kind": "timer", "due_at": None, "name": "", "key": "", "details": {}}
+    return {name: summary.get(name, default) for name, default in empty.items()}
 
 
 def settle_open(steps: list[Step], run: Run) -> list[Step]:
@@ -84,7 +96,7 @@ def settle_open(steps: list[Step], run: Run) -> list[Step]:
         return steps
     over = StepStatus.CANCELLED if run.status is RunStatus.CANCELLED else StepStatus.FAILED
     return [
-        replace(step, status=over, finished_at=step.finished_at or run.finished_at, retry_at=None)
+        replace(step, status=over, finished_at=step.finished_at or run.finished_at, retry_at=None, waits_for=None)
         if step.status in {StepStatus.RUNNING, StepStatus.WAITING}
         else step
         for step in steps

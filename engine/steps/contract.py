@@ -3,6 +3,7 @@ What an action receives and what it may hand back.
 
 A **batch** action is `def call(batch: BatchCall, **fields) -> Outputs | Output | list[Item]` (or `async def`): it sees whole
 batches and says where each item came from. A bare list means port `out` with no lineage claim beyond "from this batch".
+One that cannot go on now hands back a `Wait`: the run parks, and the step is called again, with `ctx.woken`, when it is over.
 An **each** action is `async def call(ctx: Context, **fields) -> Item | list[Item] | Multi`: it sees one item's fields, already
 rendered; the engine calls it once per item, `concurrency` at a time, and knows the lineage by itself.
 Fields arrive converted to their type; expression fields arrive as `Computed`.
@@ -23,6 +24,7 @@ from engine.model.items import Batch
 from engine.model.items import File as File  # connectors take these from here
 from engine.model.items import Item as Item
 from engine.model.items import Output as Output
+from engine.model.waits import Wait as Wait
 
 
 class Computed(Protocol):
@@ -65,9 +67,25 @@ class Http(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Woken:
+    """
+    What a step that had waited is called with: `how` (`due`, `signal`, `decided` …), when, `note` (small JSON: who, which
+    button), the `items` that came with it, and the `wait` it had asked for, as it had asked for it.
+    """
+
+    how: str
+    at: datetime
+    note: Mapping[str, Any] = field(default_factory=dict)
+    items: Batch = field(default_factory=list)
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """
     What an action may lean on, and nothing else.
+
+    `woken` is there when the step had waited (it had handed back a `Wait`) and is called again because that is over.
 
     `folder` is the workflow's own folder: file steps never leave it. `idempotency_key` is stable over retries and restarts.
     `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run.
@@ -88,6 +106,7 @@ class Context:
     item_index: int = 0
     attempt: int = 1
     idempotency_key: str = ""
+    woken: Woken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

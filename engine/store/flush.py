@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from engine.errors import StoreError
 from engine.ids import RunId
-from engine.model.run import FINAL, Fact, Run
+from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import Firing
 
 from .documents import document_text
+from .flush_waits import TOUCHING, WaitChange, WaitsWritten, queue_woken, wait_change, write_waits
 from .payloads import PLAIN, Payloads, is_plain
 from .rows import Values, fact_values, firing_values, json_text, optional_moment, run_values
 from .statements import Statements
@@ -37,15 +38,18 @@ Beginning = tuple[bytes | None, Document | None, Firing | None]
 
 _FINAL_TEXTS: Final = frozenset(status.value for status in FINAL)
 _BROKEN: Final = -1
+_WAIT: Final = 4
+_SUCCEEDED: Final = FactKind.STEP_SUCCEEDED
 
 
 class Segment:
     """Records on their way to the disk, in order."""
 
-    __slots__ = ("_owned", "_payloads", "_steps")
+    __slots__ = ("_owned", "_payloads", "_steps", "waits")
 
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
+        self.waits = WaitsWritten()
         self._steps: list[tuple[int, str, Any, Any]] = []
         self._owned: list[tuple[str, str]] = []
 
@@ -83,6 +87,8 @@ class Segment:
             try:
                 if kind == FACT:
                     take((FACT, run_id, more, encode(thing)))
+                    if thing.kind is not _SUCCEEDED and thing.kind in TOUCHING:
+                        take((_WAIT, run_id, more, wait_change(thing)))
                 elif kind == START:
                     take((START, run_id, thing, self._beginning(thing, more)))
                 else:
@@ -129,6 +135,8 @@ class Segment:
         first_inputs: list[Values] = []
         fact_rows: list[Values] = []
         fired: list[Values] = []
+        waits: list[WaitChange] = []
+        parked: list[str] = []
         for kind, run_id, what, more in steps:
             epoch = epochs.get(run_id, -1)
             if kind == FACT:
@@ -146,6 +154,11 @@ class Segment:
                 (new if run_id in new else changed)[run_id] = what
             elif kind == FINISH and epoch == what.epoch and finals.get(run_id) in (None, what.status):
                 (new if run_id in new else changed)[run_id] = what
+                if what.status is RunStatus.WAITING:
+                    parked.append(run_id)
+            elif kind == _WAIT:
+                if epoch == what:
+                    waits.append(more)
             else:
                 lost.add(RunId(run_id))
                 epochs.pop(run_id, None)
@@ -159,6 +172,10 @@ class Segment:
             statements.update_runs.run(cursor, [_change(run) for run in changed.values()])
         if fact_rows:
             statements.facts.insert(cursor, fact_rows)
+        if waits:
+            write_waits(cursor, statements.waits, waits, self.waits)
+        if parked:
+            queue_woken(cursor, statements.waits, statements.id_list(parked), self.waits)
         if self._owned:
             cursor.executemany(statements.own_blob, [blob for blob in self._owned if blob[1] not in lost])
         return lost

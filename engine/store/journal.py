@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from engine.errors import StoreError
@@ -15,6 +16,7 @@ from engine.model.workflow import Document
 from engine.protocols import Firing
 
 from .flush import FACT, FINISH, START
+from .rows import optional_moment_of
 from .writer import CHANGE, Change, Report, Writer
 
 log = logging.getLogger(__name__)
@@ -27,13 +29,18 @@ def _nobody(run_ids: tuple[RunId, ...]) -> None:
     return
 
 
+def _no_waits(run_ids: tuple[RunId, ...], wake_at: datetime | None) -> None:
+    return
+
+
 class SqlJournal:
     """
     Implements `engine.protocols.Journal`.
 
     `append` costs well under a microsecond: it puts the record where the writer thread will find it and, once per turn of the
     loop, plans to wake the writer. `lost` may be set to a function; it is told, on the loop, which runs lost their records
-    because another worker has them, they were cancelled or deleted, or a record could not be stored at all.
+    because another worker has them, they were cancelled or deleted, or a record could not be stored at all. `waits` is told
+    which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
     """
 
     __slots__ = (
@@ -48,10 +55,12 @@ class SqlJournal:
         "_writer",
         "flushes",
         "lost",
+        "waits",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: Writer) -> None:
         self.lost: Callable[[tuple[RunId, ...]], None] = _nobody
+        self.waits: Callable[[tuple[RunId, ...], datetime | None], None] = _no_waits
         self._loop, self._writer, self._entries = loop, writer, writer.entries
         self._given = self._committed = 0
         self.flushes = 0
@@ -142,6 +151,9 @@ class SqlJournal:
                 self.lost(tuple(sorted(report.lost)))
             except Exception:
                 log.exception("who asked to be told of lost runs failed", extra={"runs": len(report.lost)})
+
+        if report.waits is not None:
+            self.waits(tuple(sorted(report.waits.woken)), optional_moment_of(report.waits.wake_at))
 
     def _hold(self, size: int) -> None:
         self._bytes += size

@@ -13,15 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from engine.clock import Clock
 from engine.errors import Conflict, NotFound
 from engine.ids import FiringId, NodeId, RunId, WorkflowId
-from engine.model.run import FINAL, Fact, Run, RunStatus
+from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import RunFilter
 
 from . import tables
 from .documents import document_of, document_text
 from .firings import own_blobs
-from .payloads import Payloads
-from .rows import fact_of, moment, run_of, run_values
+from .payloads import NOTHING, Payloads
+from .rows import fact_of, fact_values, moment, run_of, run_values
 from .search import contains
 
 _RUN = tables.runs.c
@@ -29,6 +29,7 @@ _FACT = tables.facts.c
 _RUN_NAMES: Final = tuple(_RUN.keys())
 _FACT_HEAD: Final = tuple(column for column in _FACT if not column.name.startswith("payload"))
 _OPEN: Final = frozenset(RunStatus) - FINAL
+_READY: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
 class SqlRuns:
@@ -124,6 +125,13 @@ class SqlRuns:
         statement = select(tables.runs).where(text(tables.OPEN_RUNS)).order_by(_RUN.id).limit(limit)
         return [run_of(row) for row in self._connection.execute(statement)]
 
+    def list_ready(self, *, interrupted: bool = False, limit: int = 10_000) -> list[Run]:
+        """Return the runs that are queued, oldest first; with `interrupted` also those that stand as running."""
+        statement = select(tables.runs).where(text(tables.READY_RUNS)).order_by(_RUN.id).limit(limit)
+        if not interrupted:
+            statement = statement.where(_RUN.status == literal_column("'queued'"))
+        return [run_of(row) for row in self._connection.execute(statement)]
+
     def facts(
         self, run_id: RunId, *, after_seq: int = -1, with_payload: bool = False, node: NodeId | None = None
     ) -> list[Fact]:
@@ -153,8 +161,27 @@ class SqlRuns:
         run = replace(run, cancel_requested=True)
         if run.status is not RunStatus.RUNNING:
             run = replace(run, status=RunStatus.CANCELLED, finished_at=self._clock.now(), epoch=run.epoch + 1)
+            self._end_waits(run)
         self._write(run)
         return run
+
+    def _end_waits(self, run: Run) -> None:
+        """Write down that the steps that waited in a run were cancelled with it."""
+        waiting = self._connection.execute(
+            select(tables.waits.c.node, tables.waits.c.scope).where(tables.waits.c.run_id == run.id)
+        ).all()
+        if not waiting:
+            return
+        last = self._connection.execute(select(func.max(_FACT.seq)).where(_FACT.run_id == run.id)).scalar()
+        first = 0 if last is None else int(last) + 1
+        assert run.finished_at is not None
+        facts = [
+            Fact(run_id=run.id, seq=seq, kind=FactKind.STEP_CANCELLED, node=NodeId(node), scope=scope, at=run.finished_at)
+            for seq, (node, scope) in enumerate(waiting, first)
+        ]
+        rows = [dict(zip(_FACT.keys(), fact_values(fact, NOTHING), strict=True)) for fact in facts]
+        self._connection.execute(insert(tables.facts), rows)
+        self._connection.execute(delete(tables.waits).where(tables.waits.c.run_id == run.id))
 
     def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
         """Take a run over: status `running`, epoch grown by one; None when it is final."""
@@ -184,7 +211,7 @@ class SqlRuns:
         ).all()
         doomed, fired = [row[0] for row in found], [row[1] for row in found if row[1] is not None]
         if doomed:
-            for column in (_FACT.run_id, tables.inputs.c.run_id, _RUN.id):
+            for column in (_FACT.run_id, tables.inputs.c.run_id, tables.waits.c.run_id, _RUN.id):
                 self._connection.execute(delete(column.table).where(column.in_(doomed)))
             self._connection.execute(delete(tables.firings).where(tables.firings.c.id.in_(fired)))
             self._connection.execute(delete(tables.blobs).where(tables.blobs.c.owner.in_([*doomed, *fired])))
@@ -209,6 +236,8 @@ def _with_statuses(statement: Select[Any], statuses: Sequence[RunStatus]) -> Sel
     """Narrow to some statuses, in words that let a partial index help where one can."""
     if set(statuses) == {RunStatus.FAILED}:
         return statement.where(text(tables.FAILED_RUNS))
-    if _OPEN.issuperset(statuses):
+    if _READY.issuperset(statuses):
+        statement = statement.where(text(tables.READY_RUNS))
+    elif _OPEN.issuperset(statuses):
         statement = statement.where(text(tables.OPEN_RUNS))
     return statement.where(_RUN.status.in_([literal_column(f"'{status.value}'") for status in statuses]))

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
 from . import tables
+from .flush_waits import WaitStatements
 from .rows import Values
 from .values import insert_of
 
@@ -104,6 +105,7 @@ class Statements:
         self.runs = Inserts(tables.runs, dialect)
         self.inputs = Inserts(tables.inputs, dialect)
         self.facts = Inserts(tables.facts, dialect)
+        self.waits = WaitStatements(dialect)
         into = insert_of(dialect.name)
         firing = into(tables.firings)
         keep_firing = _sql(

@@ -41,7 +41,11 @@ Id: Final = Text().with_variant(Text(collation="C"), "postgresql")
 OPEN_RUNS: Final = "status NOT IN ('succeeded', 'failed', 'cancelled')"
 """Word for word the condition of the partial index: SQLite uses the index only for a query that says the same."""
 
+READY_RUNS: Final = "status IN ('queued', 'running')"
+"""Runs that a worker has to take or has in hand: what a start looks through, however many runs are parked."""
+
 FAILED_RUNS: Final = "status = 'failed'"
+SLEEPING: Final = "wake_at IS NOT NULL AND woken_at IS NULL"
 WAITING_FIRINGS: Final = "state IN ('held', 'queued')"
 
 workflows: Final = Table(
@@ -134,6 +138,7 @@ runs: Final = Table(
 )
 # What holds for SQLite here is said to PostgreSQL in `engine.store.postgresql`: naming it here would load its dialect.
 Index("runs_open", runs.c.id, sqlite_where=text(OPEN_RUNS))
+Index("runs_ready", runs.c.id, sqlite_where=text(READY_RUNS))
 Index("runs_failed", runs.c.id, sqlite_where=text(FAILED_RUNS))
 _FIRST_OF_FIRING = text("firing_id IS NOT NULL AND retry_of IS NULL")
 Index("runs_firing", runs.c.firing_id, unique=True, sqlite_where=_FIRST_OF_FIRING)
@@ -165,6 +170,46 @@ facts: Final = Table(
     PrimaryKeyConstraint("run_id", "seq"),
 )
 """The journal: rows are added and never changed; they go when their run goes."""
+
+waits: Final = Table(
+    "waits",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("wake_at", BigInteger),
+    Column("details", Text),
+    Column("woken_at", BigInteger),
+    Column("how", Text),
+    Column("note", Text),
+    Column("payload_form", SmallInteger, nullable=False),
+    Column("payload", LargeBinary),
+    PrimaryKeyConstraint("run_id", "node", "scope"),
+    Index(None, "kind", "name", "key"),
+)
+"""The steps that wait: a projection of the facts `step_waiting`, and what woke them until `step_woken` is written."""
+Index("waits_wake_at", waits.c.wake_at, sqlite_where=text(SLEEPING))
+
+signals: Final = Table(
+    "signals",
+    metadata,
+    Column("id", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("note", Text),
+    Column("payload_form", SmallInteger, nullable=False),
+    Column("payload", LargeBinary),
+    PrimaryKeyConstraint("id"),
+    Index(None, "name", "key"),
+)
+"""Signals that nobody waited for yet, kept for the one who will."""
 
 blobs: Final = Table(
     "blobs",

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from engine.clock import Clock
 from engine.events.types import Event
-from engine.protocols import Firings, Runs, Tokens, Triggers, Values, Workflows
+from engine.protocols import Firings, Runs, Signals, Tokens, Triggers, Values, Waits, Workflows
 
 from .firings import SqlFirings
 from .payloads import Payloads
@@ -14,6 +14,7 @@ from .runs import SqlRuns
 from .tokens import SqlTokens
 from .triggers import SqlTriggers
 from .values import SqlValues
+from .waits import SqlSignals, SqlWaits
 from .workflows import SqlWorkflows
 
 
@@ -28,6 +29,8 @@ class SqlUnitOfWork:
         self.firings: Firings = SqlFirings(connection, payloads)
         self.tokens: Tokens = SqlTokens(connection)
         self.values: Values = SqlValues(connection)
+        self.waits: Waits = SqlWaits(connection, payloads)
+        self.signals: Signals = SqlSignals(connection, payloads)
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""

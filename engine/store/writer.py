@@ -29,6 +29,7 @@ from engine.ids import RunId
 
 from .database import Database
 from .flush import FACT, START, Segment
+from .flush_waits import WaitsWritten
 from .payloads import Payloads
 from .statements import statements_for
 from .work import SqlUnitOfWork
@@ -57,7 +58,17 @@ class Report:
     settled: list[Settled] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     lost: set[RunId] = field(default_factory=set)
+    waits: WaitsWritten | None = None
     error: StoreError | None = None
+
+    def take(self, lost: set[RunId], waits: WaitsWritten) -> None:
+        """Note what a segment tells."""
+        self.lost |= lost
+        if waits.woken or waits.wake_at is not None:
+            self.waits = self.waits or WaitsWritten()
+            self.waits.woken |= waits.woken
+            known = [at for at in (self.waits.wake_at, waits.wake_at) if at is not None]
+            self.waits.wake_at = min(known, default=None)
 
 
 @dataclass(slots=True)
@@ -275,10 +286,10 @@ class Writer:
         """Write a segment; False says that it stands alone, one of its records was refused, and all has to begin anew."""
         try:
             if is_alone:
-                report.lost |= segment.write(cursor, self._statements)
+                report.take(segment.write(cursor, self._statements), segment.waits)
             else:
                 with self._savepoint(cursor):
-                    report.lost |= segment.write(cursor, self._statements)
+                    report.take(segment.write(cursor, self._statements), segment.waits)
         except Exception as error:
             if not self._database.is_about_data(error):
                 raise
@@ -296,7 +307,7 @@ class Writer:
                 continue
             try:
                 with self._savepoint(cursor):
-                    report.lost |= single.write(cursor, self._statements)
+                    report.take(single.write(cursor, self._statements), single.waits)
             except Exception as error:
                 if not self._database.is_about_data(error):
                     raise

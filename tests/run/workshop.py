@@ -17,7 +17,7 @@ from engine.model.workflow import Document, Edge, Node, Settings
 from engine.run.worker import Worker
 from engine.service.views import RunData, finished_form, fold_steps
 from engine.steps.catalog import Catalog
-from engine.steps.contract import ItemFailures, Multi, StopRun
+from engine.steps.contract import ItemFailures, Multi, StopRun, Wait
 from engine.steps.spec import FieldSpec, PortSpec, StepSpec
 from engine.store import SqlStore
 
@@ -144,6 +144,16 @@ def steps(outside: Outside) -> list[StepSpec]:
         outside.calls.append(("went", gate))
         return Output(batch.items)
 
+    def parks(batch, seconds=0.0, name="", times=1):
+        """Wait so often (for seconds, or for a signal), then pass on what came: the items and how they were woken."""
+        outside.calls.append(("park", name))
+        woken = batch.ctx.woken
+        count = 0 if woken is None else woken.wait.details["count"]
+        if count < times:
+            due = batch.ctx.now + timedelta(seconds=seconds) if seconds else None
+            return Wait(kind="signal" if name else "timer", due_at=due, name=name, details={"count": count + 1})
+        return [*batch.items, *woken.items, {"how": woken.how}]
+
     async def sorts(ctx, n=0):
         return Multi({"big": [{"n": n}, {"n": n}]} if n > 1 else {"small": [{"n": n}]})
 
@@ -168,6 +178,16 @@ def steps(outside: Outside) -> list[StepSpec]:
             **each,
         ),
         StepSpec(name="test.wait", title="Wait", call=waits, effect="read", fields=(FieldSpec(name="gate", default="gate"),)),
+        StepSpec(
+            name="test.park",
+            title="Park",
+            call=parks,
+            fields=(
+                FieldSpec(name="seconds", type="number", default=0.0),
+                FieldSpec(name="name", default=""),
+                FieldSpec(name="times", type="integer", default=1),
+            ),
+        ),
         StepSpec(
             name="test.sort",
             title="Sort",

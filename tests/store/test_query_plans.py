@@ -39,8 +39,32 @@ PAST = datetime(2026, 1, 1, tzinfo=UTC)
         ),
         pytest.param(
             lambda work: work.runs.list_page(RunFilter(statuses=(RunStatus.QUEUED, RunStatus.RUNNING))),
+            ["SCAN runs USING INDEX runs_ready"],
+            id="those at work",
+        ),
+        pytest.param(
+            lambda work: work.runs.list_page(RunFilter(statuses=(RunStatus.QUEUED, RunStatus.WAITING))),
             ["SCAN runs USING INDEX runs_open"],
             id="open ones",
+        ),
+        pytest.param(lambda work: work.runs.list_ready(), ["SCAN runs USING INDEX runs_ready"], id="to take"),
+        pytest.param(
+            lambda work: work.waits.next_wake(),
+            ["SEARCH waits USING INDEX waits_wake_at (wake_at>?)"],
+            id="the next moment",
+        ),
+        pytest.param(
+            lambda work: work.waits.wake_due(PAST),
+            ["SEARCH waits USING INDEX waits_wake_at (wake_at>? AND wake_at<?)"],
+            id="what is due",
+        ),
+        pytest.param(
+            lambda work: work.waits.list_for("signal", "paid", "7"),
+            [
+                "SEARCH waits USING INDEX waits_kind_name_key (kind=? AND name=? AND key=?)",
+                "USE TEMP B-TREE FOR ORDER BY",
+            ],
+            id="who waits for a signal",
         ),
         pytest.param(lambda work: work.runs.list_open(), ["SCAN runs USING INDEX runs_open"], id="to resume"),
         pytest.param(

@@ -18,6 +18,8 @@ from engine.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.anyio
 
+NEWEST = schema.revisions()[-1]
+
 
 @pytest.fixture
 def clock():
@@ -118,7 +120,7 @@ async def test_a_snapshot_is_taken_before_the_tables_change(path, clock, monkeyp
         connection = sqlcipher.connect(str(path), isolation_level=None)
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
         connection.close()
-        monkeypatch.setattr(schema, "revisions", lambda: ["0000", "0001"])
+        monkeypatch.setattr(schema, "revisions", lambda: ["0000", NEWEST])
         async with opened(path, clock):
             pass
     monkeypatch.undo()
@@ -139,10 +141,10 @@ async def test_a_step_that_fails_leaves_everything_as_it_was(path, clock, tmp_pa
         await store.write(lambda work: work.values.set("a", 1))
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_first_tables.py"):
-        (folder / name).write_text((schema.FOLDER / name).read_text())
-    (folder / "versions" / "0002_half.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision, down_revision = '0002', '0001'\n"
+    for path_of_one in (schema.FOLDER / "env.py", *(schema.FOLDER / "versions").glob("[0-9]*.py")):
+        (folder / path_of_one.relative_to(schema.FOLDER)).write_text(path_of_one.read_text())
+    (folder / "versions" / "9000_half.py").write_text(
+        f"from alembic import op\nimport sqlalchemy as sa\nrevision, down_revision = '9000', '{NEWEST}'\n"
         "def upgrade():\n    op.create_table('half', sa.Column('a', sa.Integer))\n"
         "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
     )
