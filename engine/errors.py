@@ -5,6 +5,7 @@ What can go wrong, said so that the reader knows what to do next.
     ├── InvalidDocument      a workflow document with problems, all of them listed
     ├── BadRequest           a call from outside that makes no sense as it stands
     ├── NotFound             there is no such thing
+    │   └── DataRemoved      the run is listed still, its data was taken away
     ├── Conflict             the thing changed under your feet, or the name is taken
     ├── NotAllowed           who you are may not do this
     ├── TooLarge             over a limit that protects the machine
@@ -24,7 +25,7 @@ What can go wrong, said so that the reader knows what to do next.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -75,6 +76,20 @@ class NotFound(TreadleError):
 
     def __init__(self, kind: str, name: str, *, hint: str | None = None) -> None:
         super().__init__(f"There is no {kind} “{name}”.", hint=hint, where={"kind": kind, "name": name})
+
+
+class DataRemoved(NotFound):
+    """The run is listed still, but its data was taken away to keep the disk free."""
+
+    code = "data_removed"
+
+    def __init__(self, run_id: str, at: datetime) -> None:
+        TreadleError.__init__(
+            self,
+            f"The data of this run was removed on {at:%Y-%m-%d}.",
+            hint="How long data is kept is a setting of the workflow (settings.keep) and of this Treadle (keep_days, quota_mb).",
+            where={"run": run_id, "removed_at": at.isoformat()},
+        )
 
 
 class Conflict(TreadleError):

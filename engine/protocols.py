@@ -295,6 +295,53 @@ class Signals(Protocol):
         """Forget the signals whose time is over; returns how many."""
 
 
+class Retention(Protocol):
+    """Taking things away: the data of runs, then the runs; only of those that are over and that no open run needs."""
+
+    def find_over(
+        self,
+        *,
+        before: datetime | None = None,
+        workflow_id: WorkflowId | None = None,
+        not_of: Collection[WorkflowId] = (),
+        statuses: Collection[RunStatus] = (),
+        older_than: RunId | None = None,
+        with_data: bool = False,
+        limit: int = 200,
+    ) -> list[RunId]:
+        """Return runs that are over and that no open run needs, oldest first."""
+
+    def nth_newest(self, workflow_id: WorkflowId, count: int) -> RunId | None:
+        """Return the oldest of the newest `count` runs of a workflow that are over; None when there are not as many."""
+
+    def workflow_ids(self) -> list[WorkflowId]:
+        """Return the workflows there are."""
+
+    def documents(self) -> Mapping[WorkflowId, Document]:
+        """Return what each workflow that is on and names a policy says."""
+
+    def drafts(self) -> Mapping[WorkflowId, str]:
+        """Return the drafts of workflows that are off and whose text speaks of what is kept."""
+
+    def drop_data(self, run_ids: Sequence[RunId], *, at: datetime) -> int:
+        """Take away the data of these runs, leaving their steps, errors and logs; returns how many had some."""
+
+    def remove(self, run_ids: Sequence[RunId]) -> int:
+        """Remove these runs with everything that belongs to them alone; returns how many there were."""
+
+    def removed_at(self, run_id: RunId) -> datetime | None:
+        """Return when the data of a run was taken away, None while it is there."""
+
+    def removed_among(self, run_ids: Collection[RunId]) -> Mapping[RunId, datetime]:
+        """Return those of some runs whose data was taken away, with the moment."""
+
+    def drop_orphans(self, *, limit: int = 200) -> int:
+        """Remove versions of deleted workflows that no run executed any more; returns how many."""
+
+    def give_back(self, pages: int) -> int:
+        """Give so many free pages of a SQLite file back to the disk; returns how many are free still (0 on a server)."""
+
+
 class Values(Protocol):
     """Small settings of this installation, by key, as JSON."""
 
@@ -313,6 +360,7 @@ class UnitOfWork(Protocol):
     values: Values
     waits: Waits
     signals: Signals
+    retention: Retention
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""

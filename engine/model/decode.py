@@ -11,7 +11,7 @@ from engine.ids import NodeId
 from engine.model.durations import parse_duration
 from engine.model.tree import MAX_EDGES, MAX_NODES, Path, Position, Stop, Tree, note, problem_at
 from engine.model.words import PORT_PATTERN, did_you_mean, is_node_id, nearest, one_of, slug
-from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Edge, Node, OnError, OnUncertain, RetryPolicy, Settings
+from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Edge, Keep, Node, OnError, OnUncertain, RetryPolicy, Settings
 
 FORMAT: Final = 1
 NAME_LENGTH: Final = 200
@@ -23,7 +23,8 @@ NODE_KEYS: Final = (
     "title", "note", "use", "connection", "with", "retry", "timeout", "on_error", "on_uncertain", "run_on_empty", "disabled",
 )  # fmt: skip
 RETRY_KEYS: Final = ("attempts", "first", "factor", "max", "total")
-SETTINGS_KEYS: Final = ("timezone", "concurrency", "timeout", "on_failure")
+SETTINGS_KEYS: Final = ("timezone", "concurrency", "timeout", "on_failure", "keep", "search")
+KEEP_KEYS: Final = ("days", "runs", "failed_days", "payload_days")
 
 MEANT: Final[Mapping[str, str]] = {
     "type": "use", "step": "use", "action": "use", "kind": "use", "parameters": "with", "params": "with", "config": "with",
@@ -179,7 +180,15 @@ class _Decoder:
             concurrency=self.integer(section, "concurrency", path, 1, 100_000),
             timeout=self.duration(section, "timeout", path, is_positive=True),
             on_failure=self.text(section, "on_failure", path),
+            keep=self.keep(section),
+            search=section.get("search") is None or self.flag(section, "search", path),
         )
+
+    def keep(self, settings: Mapping[str, Any]) -> Keep | None:
+        section, path = self.section(settings, "keep", ("settings",)), ("settings", "keep")
+        self.keys(section, path, KEEP_KEYS)
+        keep = Keep(**{name: self.integer(section, name, path, 1, 1_000_000) for name in KEEP_KEYS})
+        return None if keep == Keep() else keep
 
     def edges(self, top: Mapping[str, Any]) -> tuple[Edge, ...]:
         listed = top.get("edges")

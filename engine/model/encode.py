@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.errors import InvalidDocument
 from engine.ids import NodeId
-from engine.model.decode import FORMAT
+from engine.model.decode import FORMAT, KEEP_KEYS
 from engine.model.durations import format_duration
 from engine.model.problems import Problem
 from engine.model.tree import LARGEST_INTEGER, MAX_DEPTH, SMALLEST_INTEGER, Path, problem_at
@@ -106,6 +106,12 @@ def _settings(settings: Settings) -> dict[str, Any]:
         data["timeout"] = _duration(settings.timeout, ("settings", "timeout"))
     if settings.on_failure is not None:
         data["on_failure"] = settings.on_failure
+    if settings.keep is not None:
+        kept = {name: getattr(settings.keep, name) for name in KEEP_KEYS}
+        if found := {name: value for name, value in kept.items() if value is not None}:
+            data["keep"] = found
+    if not settings.search:
+        data["search"] = False
     return data
 
 

@@ -148,6 +148,21 @@ def _settings() -> dict[str, Any]:
         },
         "timeout": _or_null({"$ref": "#/$defs/duration"}),
         "on_failure": _or_null(_text("The workflow that is called with the failure.")),
+        "keep": {
+            "description": "How long runs that are over are kept; what is not said is left to the settings of Treadle.",
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                name: {"description": text, "type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000}
+                for name, text in (
+                    ("days", "Runs that ended so many days ago are removed."),
+                    ("runs", "Only so many runs are kept, the newest."),
+                    ("failed_days", "Runs that failed are removed after so many days."),
+                    ("payload_days", "The data of runs is removed after so many days; the summary stays."),
+                )
+            },
+        },
+        "search": {**_flag("Whether what runs worked on can be searched for."), "default": True},
     }
     return {
         "description": "What holds for the whole workflow.",

@@ -76,13 +76,34 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """
+    How long runs that are over are kept; None leaves it to this Treadle's settings.
+
+    `days` for all of them, `failed_days` for those that failed, `runs` how many at most, `payload_days` how long their data
+    stays before only the summary is left.
+    """
+
+    days: int | None = None
+    runs: int | None = None
+    failed_days: int | None = None
+    payload_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What holds for the whole workflow; `concurrency` counts runs at the same time, None is no limit."""
+    """
+    What holds for the whole workflow; `concurrency` counts runs at the same time, None is no limit.
+
+    `keep` says how long runs stay, `search` whether what they worked on can be searched for.
+    """
 
     timezone: str = "UTC"
     concurrency: int | None = None
     timeout: timedelta | None = None
     on_failure: str | None = None
+    keep: Keep | None = None
+    search: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ read a thousand times more often than it is written, and gives back exactly the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from engine.ids import NodeId
-from engine.model.workflow import Document, Edge, Node, RetryPolicy, Settings
+from engine.model.workflow import Document, Edge, Keep, Node, RetryPolicy, Settings
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -32,10 +33,16 @@ def document_text(document: Document) -> str:
                 "concurrency": document.settings.concurrency,
                 "timeout": _length(document.settings.timeout),
                 "on_failure": document.settings.on_failure,
+                **_kept(document.settings),
             },
             "layout": document.layout,
         }
     ).decode()
+
+
+def _kept(settings: Settings) -> dict[str, Any]:
+    kept: dict[str, Any] = {} if settings.keep is None else {"keep": asdict(settings.keep)}
+    return kept if settings.search else {**kept, "search": False}
 
 
 def document_of(text: str) -> Document:
@@ -55,6 +62,8 @@ def document_of(text: str) -> Document:
             concurrency=settings["concurrency"],
             timeout=_length_of(settings["timeout"]),
             on_failure=settings["on_failure"],
+            keep=Keep(**settings["keep"]) if "keep" in settings else None,
+            search=settings.get("search", True),
         ),
         layout={NodeId(node): (place[0], place[1]) for node, place in data["layout"].items()},
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, literal_column,
 from sqlalchemy.exc import IntegrityError
 
 from engine.clock import Clock
-from engine.errors import Conflict, NotFound
+from engine.errors import Conflict, DataRemoved, NotFound
 from engine.ids import FiringId, NodeId, RunId, WorkflowId
 from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
@@ -21,6 +21,7 @@ from . import tables
 from .documents import document_of, document_text
 from .firings import own_blobs
 from .payloads import NOTHING, Payloads
+from .retention import SqlRetention
 from .rows import fact_of, fact_values, moment, run_of, run_values
 from .search import contains
 
@@ -71,6 +72,8 @@ class SqlRuns:
         row = self._connection.execute(select(columns.payload_form, columns.payload).where(columns.run_id == run_id)).first()
         if row is None:
             raise NotFound("run", run_id)
+        if row[1] is None and (at := SqlRetention(self._connection).removed_at(run_id)) is not None:
+            raise DataRemoved(run_id, at)
         return self._payloads.unpack(row[0], row[1]) or b""
 
     def get_document(self, run_id: RunId) -> Document:
@@ -198,24 +201,8 @@ class SqlRuns:
 
         Their journals and firings go with them, their bytes in the content-addressed store with the store's next sweep.
         """
-        found = self._connection.execute(
-            select(_RUN.id, _RUN.firing_id)
-            .where(
-                # Who ended before was queued before, and ids begin with that moment: the rest of the table is not looked at.
-                _RUN.id < f"run_{int(before.timestamp() * 1000) + 1:012x}",
-                _RUN.status.in_([status.value for status in FINAL]),
-                _RUN.finished_at < moment(before),
-            )
-            .order_by(_RUN.id)
-            .limit(limit)
-        ).all()
-        doomed, fired = [row[0] for row in found], [row[1] for row in found if row[1] is not None]
-        if doomed:
-            for column in (_FACT.run_id, tables.inputs.c.run_id, tables.waits.c.run_id, _RUN.id):
-                self._connection.execute(delete(column.table).where(column.in_(doomed)))
-            self._connection.execute(delete(tables.firings).where(tables.firings.c.id.in_(fired)))
-            self._connection.execute(delete(tables.blobs).where(tables.blobs.c.owner.in_([*doomed, *fired])))
-        return len(doomed)
+        retention = SqlRetention(self._connection)
+        return retention.remove(retention.find_over(before=before, limit=limit))
 
     def _locked(self, run_id: RunId) -> Run:
         return self._one(select(tables.runs).where(_RUN.id == run_id).with_for_update(), run_id)

@@ -221,6 +221,33 @@ blobs: Final = Table(
 )
 """Which run or firing (`owner`) still needs which bytes of the content-addressed store."""
 
+trimmed: Final = Table(
+    "trimmed",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id"),
+)
+"""Runs whose data was taken away while they stay listed, and when."""
+
+searched: Final = Table(
+    "searched",
+    metadata,
+    Column("doc", BigInteger, nullable=False, autoincrement=False),
+    Column("run_id", Id, nullable=False),
+    PrimaryKeyConstraint("doc"),
+    UniqueConstraint("run_id"),
+)
+"""Which runs the search knows; `doc` is the number of their words in `search_words`, and grows with the run's id."""
+
+search_late: Final = Table(
+    "search_late",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    PrimaryKeyConstraint("run_id"),
+)
+"""Runs that were not over when the search's indexer came by."""
+
 tokens: Final = Table(
     "tokens",
     metadata,
@@ -243,3 +270,8 @@ values: Final = Table(
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("key"),
 )
+
+OF_A_RUN: Final = tuple(
+    table for table in metadata.sorted_tables if "run_id" in table.c and table.name not in ("firings", "searched")
+)
+"""Tables whose rows belong to one run and go with it, by their column `run_id`."""
