@@ -15,6 +15,7 @@ from engine.access import Actor
 from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
 from engine.maintenance.pruner import Pruner
+from engine.model.workflow import Keep
 from engine.run.folders import Folders, OneFolder
 from engine.run.worker import Worker
 from engine.service import Parts, Studio
@@ -60,7 +61,17 @@ class Treadle:
             store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots, grace=GRACE
         )
         self.triggers = Triggers(store, self.worker, catalog, clock)
-        self.pruner = Pruner(store, clock, keep=timedelta(days=settings.keep_days))
+        self.pruner = Pruner(
+            store,
+            clock,
+            keep=timedelta(days=settings.keep_days),
+            usual=Keep(
+                runs=settings.keep_runs or None,
+                failed_days=settings.keep_failed_days or None,
+                payload_days=settings.keep_payload_days or None,
+            ),
+            quota=settings.quota_mb * 1024 * 1024 or None,
+        )
         self._lifecycle = Lifecycle()
         self._parts = Parts(
             store=store,
@@ -72,6 +83,8 @@ class Treadle:
             bus=bus,
             files=store.blobs,
             folders=settings.folders,
+            data=settings.data,
+            quota=settings.quota_mb * 1024 * 1024 or None,
             samples=Samples(catalog),
         )
 

@@ -24,7 +24,9 @@ class Settings:
     `data` is the folder that holds everything; `database` an address such as `postgresql://…`, empty for the SQLite file in
     `data`. `synchronous` is SQLite's (`FULL` survives a power cut, `NORMAL` a crash of the program). `slots` is how many runs
     work at the same time; `max_body_mb` bounds what a webhook accepts; `webhook_wait_s` how long its caller waits.
-    Runs that ended more than `keep_days` ago are removed.
+    Runs that ended more than `keep_days` ago are removed, those that failed after `keep_failed_days`, and their data after
+    `keep_payload_days`; each workflow keeps at most `keep_runs`. While runs take more than `quota_mb`, the oldest lose their
+    data, then go. 0 is no limit. `search` (`on`, `off`) says whether the data of runs can be searched for.
     """
 
     data: Path
@@ -36,6 +38,11 @@ class Settings:
     max_body_mb: int = 32
     webhook_wait_s: int = 30
     keep_days: int = 90
+    keep_failed_days: int = 0
+    keep_payload_days: int = 0
+    keep_runs: int = 0
+    quota_mb: int = 0
+    search: str = "on"
     log_level: str = "WARNING"
 
     @property
@@ -105,6 +112,13 @@ def _check(settings: Settings) -> list[str]:
         problems.append(f"“synchronous” is FULL, NORMAL or EXTRA, not {settings.synchronous!r}")
     if settings.log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append(f"“log_level” is DEBUG, INFO, WARNING or ERROR, not {settings.log_level!r}")
+    if settings.search not in {"on", "off"}:
+        problems.append(f"“search” is on or off, not {settings.search!r}")
+    problems += [
+        f"“{name}” cannot be negative"
+        for name in ("keep_failed_days", "keep_payload_days", "keep_runs", "quota_mb")
+        if getattr(settings, name) < 0
+    ]
     problems += [
         f"“{name}” has to be at least 1"
         for name in ("slots", "max_body_mb", "webhook_wait_s", "keep_days")

@@ -87,7 +87,7 @@ class DataRemoved(NotFound):
         TreadleError.__init__(
             self,
             f"The data of this run was removed on {at:%Y-%m-%d}.",
-            hint="How long data is kept is a setting of the workflow (settings.keep) and of this Treadle (keep_days, quota_mb).",
+            hint="How long data is kept is set by the workflow (settings.keep) and by this Treadle (keep_days, quota_mb).",
             where={"run": run_id, "removed_at": at.isoformat()},
         )
 

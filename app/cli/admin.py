@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -145,6 +146,37 @@ async def check(data: DataOption = None) -> Exit:
     if not findings:
         console().print("The database is whole.")
     return Exit.FAILED if findings else Exit.DONE
+
+
+@database.command("disk")
+@command
+async def disk(data: DataOption = None, as_json: AsJson = False) -> Exit:
+    """Say what fills the disk, by kind and by workflow."""
+    async with at_work(data, reading=True) as work:
+        usage = await work.studio.disk.usage()
+    if as_json:
+        shares = [{**asdict(one), "total": one.total} for one in usage.workflows]
+        say_json({**asdict(usage), "workflows": shares})
+        return Exit.DONE
+    say_table(["Part", "Size"], [[name, _size(size)] for name, size in usage.parts.items() if size], empty="Nothing yet.")
+    say_table(
+        ["Workflow", "Runs", "Data", "Journal", "Files"],
+        [[one.name, str(one.runs), _size(one.data), _size(one.journal), _size(one.files)] for one in usage.workflows[:50]],
+        empty="No runs yet.",
+    )
+    limit = f" of {_size(usage.quota)}" if usage.quota else ""
+    room = f"; {_size(usage.room)} left on the disk" if usage.room is not None else ""
+    console().print(f"In all {_size(usage.total)}, runs take {_size(usage.used)}{limit}{room}.", markup=False)
+    return Exit.DONE
+
+
+def _size(count: int) -> str:
+    amount, unit = float(count), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
 @command

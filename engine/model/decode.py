@@ -11,7 +11,18 @@ from engine.ids import NodeId
 from engine.model.durations import parse_duration
 from engine.model.tree import MAX_EDGES, MAX_NODES, Path, Position, Stop, Tree, note, problem_at
 from engine.model.words import PORT_PATTERN, did_you_mean, is_node_id, nearest, one_of, slug
-from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Edge, Keep, Node, OnError, OnUncertain, RetryPolicy, Settings
+from engine.model.workflow import (
+    DEFAULT_IN,
+    DEFAULT_OUT,
+    Document,
+    Edge,
+    Keep,
+    Node,
+    OnError,
+    OnUncertain,
+    RetryPolicy,
+    Settings,
+)
 
 FORMAT: Final = 1
 NAME_LENGTH: Final = 200

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.access import Actor, require
 from engine.clock import Clock
-from engine.errors import BadRequest, Conflict, InvalidDocument, StepCrashed, TooLarge
+from engine.errors import BadRequest, Conflict, DataRemoved, InvalidDocument, StepCrashed, TooLarge
 from engine.ids import NodeId, RunId, WorkflowId, new_run_id
 from engine.model.codec import document_hash
 from engine.model.items import Batch
@@ -75,6 +75,13 @@ class RunService:
         """Return one run; raises `NotFound`."""
         require(self._actor, "read", "read runs")
         return await self._store.read(lambda work: work.runs.get(RunId(run_id)))
+
+    async def data_removed(self, run_ids: Sequence[str]) -> Mapping[str, datetime]:
+        """Return those of these runs whose data was removed while they stay listed, and when."""
+        require(self._actor, "read", "read runs")
+        wanted = [RunId(run_id) for run_id in run_ids]
+        found = await self._store.read(lambda work: work.retention.removed_among(wanted))
+        return {str(run_id): at for run_id, at in found.items()}
 
     async def list_page(self, filter: RunFilter) -> list[Run]:
         """Return runs, newest first; the id of the last one is the cursor of the next page."""
@@ -187,6 +194,8 @@ class RunService:
 
         def look(work: UnitOfWork) -> DataPage:
             run = work.runs.get(RunId(run_id))
+            if (at := work.retention.removed_at(run.id)) is not None:
+                raise DataRemoved(run.id, at)
             document = work.runs.get_document(run.id)
             page: DataPage = read(RunData(work, run.id, document), node_of(document, node))
             return page

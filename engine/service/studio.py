@@ -11,6 +11,7 @@ from engine.events.bus import EventBus
 from engine.ids import WorkflowId
 from engine.protocols import Store
 from engine.run.worker import Worker
+from engine.service.disk import DiskService
 from engine.service.drafts import Draft, DraftService, OpenDrafts
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
@@ -38,6 +39,8 @@ class Parts:
     files: Files
     folders: Path
     samples: Samples
+    data: Path | None = None
+    quota: int | None = None
     open_drafts: dict[WorkflowId, Draft] = field(default_factory=dict)
 
 
@@ -45,8 +48,7 @@ class Studio:
     """
     One Treadle as one actor sees it.
 
-    `workflows`, `drafts`, `runs`, `preview`, `schedules` and `tokens` each ask `engine.access` before they act, so page, API
-    and command line agree on who may do what.
+    Each of its services asks `engine.access` before it acts, so page, API and command line agree on who may do what.
     """
 
     def __init__(self, parts: Parts, actor: Actor) -> None:
@@ -82,6 +84,7 @@ class Studio:
             clock=parts.clock,
             actor=actor,
         )
+        self.disk = DiskService(parts.store, actor, folder=parts.data, quota=parts.quota)
         self.tokens = TokenService(parts.store, parts.clock, actor)
 
     def acting_as(self, actor: Actor) -> Studio:

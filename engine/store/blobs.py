@@ -105,6 +105,14 @@ class BlobStore:
         """Return how many bytes all files take together."""
         return sum(path.stat().st_size for _, path in self._files())
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each file by its hash."""
+        found: dict[str, int] = {}
+        for digest, path in self._files():
+            with suppress(FileNotFoundError):
+                found[digest] = path.stat().st_size
+        return found
+
     def sweep(self, needed: Iterable[str], *, older_than: datetime) -> tuple[int, int]:
         """
         Remove files nobody needs that were kept before `older_than`; returns how many, and how many bytes.

@@ -73,6 +73,10 @@ class Database(ABC):
         """Do what the database wants done now and then; called by the writer after each commit and must be quick."""
         return
 
+    def log_size(self) -> int:
+        """Return the bytes of a log beside the database, 0 where there is none."""
+        return 0
+
     def close(self) -> None:
         """Give everything back."""
         self.reader.dispose()

@@ -27,6 +27,7 @@ from .lock import DataLock
 from .payloads import Payloads
 from .schema import check, upgrade
 from .sqlite import SqliteDatabase
+from .usage import Usage, measure, needed_size, used_by_database
 from .work import SqlUnitOfWork
 from .writer import Report, Writer
 
@@ -42,7 +43,8 @@ class SqlStore:
     Implements `engine.protocols.Store`.
 
     Made by `open_store`; `start` opens the database, brings its tables up to date and starts the writer, `stop` writes what
-    is left. Both are harmless when done twice. `journal` is there between the two.
+    is left. Both are harmless when done twice. `journal` is there between the two. `trouble` says why the disk refuses just
+    now, None while all is well.
     """
 
     def __init__(self, database: Database, *, clock: Clock, blobs: BlobStore, exclusive: bool = True) -> None:
@@ -50,6 +52,7 @@ class SqlStore:
         self._clock, self._payloads = clock, Payloads(blobs)
         lock_path = database.lock_path if isinstance(database, SqliteDatabase) and exclusive else None
         self._lock = None if lock_path is None else DataLock(lock_path)
+        self.trouble: StoreError | None = None
         self._publish: Callable[[Iterable[Event]], None] | None = None
         self._journal: SqlJournal | None = None
         self._writer: Writer | None = None
@@ -151,6 +154,18 @@ class SqlStore:
         before = self._clock.now() - BLOB_GRACE
         return await asyncio.to_thread(self.blobs.sweep, needed, older_than=before)
 
+    async def usage(self) -> Usage:
+        """Return what fills the database and the content-addressed store."""
+        sizes = await asyncio.to_thread(self.blobs.sizes)
+        usage = await measure(self._in_reader, self.blobs, sizes)
+        usage.log = await asyncio.to_thread(self.database.log_size)
+        return usage
+
+    async def used(self) -> int:
+        """Return the bytes that runs take in the database and the content-addressed store: what retention can bring down."""
+        sizes = await asyncio.to_thread(self.blobs.sizes)
+        return await self._in_reader(lambda connection: used_by_database(connection) + needed_size(connection, sizes))
+
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""
         self._publish = publish
@@ -191,6 +206,7 @@ class SqlStore:
         self._loop.call_soon_threadsafe(self._on_report, report)
 
     def _on_report(self, report: Report) -> None:
+        self.trouble = report.error
         if self._journal is not None:
             self._journal.reported(report)
         if report.events and self._publish is not None:

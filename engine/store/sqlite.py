@@ -88,6 +88,10 @@ class SqliteDatabase(Database):
         if self._checkpointer is not None:
             self._checkpointer.committed()
 
+    def log_size(self) -> int:
+        """Return the bytes of the write-ahead log."""
+        return 0 if self._checkpointer is None else self._checkpointer.log_size()
+
     def close(self) -> None:
         """Close all connections; the last one folds the log into the file."""
         if self._checkpointer is not None:

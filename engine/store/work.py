@@ -6,11 +6,7 @@ from sqlalchemy import Connection
 
 from engine.clock import Clock
 from engine.events.types import Event
-<<<<<<< HEAD
-from engine.protocols import Firings, Runs, Signals, Tokens, Triggers, Values, Waits, Workflows
-=======
-from engine.protocols import Firings, Retention, Runs, Tokens, Triggers, Values, Workflows
->>>>>>> f258573 (wip)
+from engine.protocols import Firings, Retention, Runs, Signals, Tokens, Triggers, Values, Waits, Workflows
 
 from .firings import SqlFirings
 from .payloads import Payloads
@@ -34,12 +30,9 @@ class SqlUnitOfWork:
         self.firings: Firings = SqlFirings(connection, payloads)
         self.tokens: Tokens = SqlTokens(connection)
         self.values: Values = SqlValues(connection)
-<<<<<<< HEAD
         self.waits: Waits = SqlWaits(connection, payloads)
         self.signals: Signals = SqlSignals(connection, payloads)
-=======
         self.retention: Retention = SqlRetention(connection)
->>>>>>> f258573 (wip)
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""

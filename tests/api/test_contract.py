@@ -132,6 +132,7 @@ async def with_time(client: httpx.AsyncClient) -> None:
     await client.get(f"{API}/backfills")
     await client.post(f"{API}/backfills/{begun['id']}/cancel")
     await client.delete(f"{API}/calendars/office")
+    await client.get(f"{API}/disk")
 
 
 def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ NEEDS = {
     ("post", "/workflows/{ref}/backfill"): "run",
     ("get", "/backfills"): "read",
     ("post", "/backfills/{name}/cancel"): "run",
+    ("get", "/disk"): "read",
     ("get", "/catalog"): "read",
     ("get", "/catalog/{name}"): "read",
 }

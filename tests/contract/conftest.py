@@ -163,4 +163,4 @@ def _empty(url: str) -> None:
     tables = ", ".join(f'"{table}"' for table in metadata.tables)
     with psycopg.connect(url) as connection:
         if connection.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,):
-            connection.execute(f"TRUNCATE {tables}")
+            connection.execute(f"TRUNCATE {tables}, search_words")
