@@ -16,6 +16,17 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from engine.events.types import Event
 from engine.ids import FiringId, NodeId, RunId, VersionId, WorkflowId
+from engine.model.causes import Cause
+from engine.model.failures import (
+    Failure,
+    FailureFilter,
+    FailureGroup,
+    FailureState,
+    ItemState,
+    Replay,
+    ReplayItem,
+    ReplayState,
+)
 from engine.model.run import Fact, Run, RunStatus
 from engine.model.waits import Signal, Waiting, WaitKind, Waking
 from engine.model.workflow import Document, Version, Workflow
@@ -180,6 +191,9 @@ class Runs(Protocol):
 
     def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
         """Take a run over: status `running`, epoch grown by one; None when it is final."""
+
+    def add_facts(self, facts: Sequence[Fact]) -> None:
+        """Give a run that is queued in the same transaction what it knows from the start."""
 
     def prune(self, *, before: datetime, limit: int = 500) -> int:
         """Remove up to `limit` final runs that ended before a moment, oldest first, with their journals; returns how many."""
@@ -349,6 +363,78 @@ class Values(Protocol):
     def set(self, key: str, value: Any) -> None: ...
 
 
+class Failures(Protocol):
+    """The failure desk: a projection of the runs that failed, written in the transaction that ends them."""
+
+    def add(self, failures: Sequence[tuple[Failure, Cause]]) -> None:
+        """Put failures on the desk, each into the group of its cause; one that stands there already stays as it is."""
+
+    def find(self, run_id: RunId) -> Failure | None:
+        """Return the failure of a run."""
+
+    def get(self, run_id: RunId) -> Failure:
+        """Return the failure of a run; raises `NotFound`."""
+
+    def list_page(self, filter: FailureFilter, *, before: RunId | None = None) -> list[Failure]:
+        """Return failures one by one, newest run first; `before` is the run id of the last one of the page before."""
+
+    def list_groups(self, filter: FailureFilter) -> list[FailureGroup]:
+        """Return the groups that have failures of this kind, the latest failure first."""
+
+    def count(self, filter: FailureFilter) -> int:
+        """Return how many failures there are of this kind."""
+
+    def put_away(
+        self, filter: FailureFilter, run_ids: Collection[RunId] | None, *, action: str, reason: str, by: str, at: datetime
+    ) -> int:
+        """Discard the open failures that are meant; returns how many those were."""
+
+    def bring_back(self, filter: FailureFilter, run_ids: Collection[RunId] | None) -> int:
+        """Undo a discard: what was put away is open again; returns how many those were."""
+
+    def on_replayed(self, run_id: RunId, new_run_id: RunId) -> None:
+        """Note which run repeats a failure."""
+
+    def on_replay_ended(self, run_id: RunId, new_run_id: RunId, state: FailureState, *, at: datetime) -> None:
+        """Note how the run came out that repeats a failure: `resolved`, `replaced` by its own failure, or `open` again."""
+
+    def open_again(self, replay_id: str, run_id: RunId | None = None) -> None:
+        """Let failures wait for somebody again that a replay will not come to: all that are left, or one."""
+
+    def note_alerts(self, alerts: Mapping[RunId, Sequence[Mapping[str, Any]]]) -> None:
+        """Note whom failures were told."""
+
+
+class Replays(Protocol):
+    """Orders to repeat failures, and how far each is."""
+
+    def add(self, replay: Replay, run_ids: Collection[RunId] | None) -> int:
+        """Keep a replay of the open failures of its group, or of these runs; returns how many. Nothing is kept for none."""
+
+    def get(self, replay_id: str) -> Replay:
+        """Return it with its counts; raises `NotFound`."""
+
+    def list_page(self, *, group_id: str | None = None, running: bool = False, limit: int = 50) -> list[Replay]:
+        """Return replays, newest first: of a group, or only those that are not over."""
+
+    def items(self, replay_id: str, *, states: Collection[ItemState] = (), limit: int = 50) -> list[ReplayItem]:
+        """Return some of what it is about, in the order it is worked off."""
+
+    def find_item(self, replay_id: str, run_id: RunId) -> ReplayItem | None:
+        """Return where one failure of a replay stands."""
+
+    def set_item(
+        self, replay_id: str, run_id: RunId, state: ItemState, *, new_run_id: RunId | None = None, note: str | None = None
+    ) -> None:
+        """Say where one failure of a replay stands."""
+
+    def on_ended(self, new_run_id: RunId, state: ItemState) -> None:
+        """Say how the run came out that repeats a failure."""
+
+    def end(self, replay_id: str, state: ReplayState, *, at: datetime) -> bool:
+        """Close a replay: what it had not come to counts as cancelled; False when it was over already."""
+
+
 class UnitOfWork(Protocol):
     """One transaction; a function of it cannot await, so it stays short."""
 
@@ -361,9 +447,18 @@ class UnitOfWork(Protocol):
     waits: Waits
     signals: Signals
     retention: Retention
+    failures: Failures
+    replays: Replays
+
+    def ring(self) -> None:
+        """Say that a run was queued, so that the worker looks for it once the transaction is committed."""
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""
+
+
+Settle = Callable[[UnitOfWork, Sequence[Run]], None]
+"""Does what belongs to the end of runs, in the transaction that ends them."""
 
 
 class Journal(Protocol):
@@ -374,10 +469,12 @@ class Journal(Protocol):
     order they were given; the disk always holds a prefix. Records of an `epoch` that is no longer the run's are dropped, and
     `lost` tells which runs that happened to: set it to a function, it is called on the loop. `waits` is told in the same way
     which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
+    `rung` is called after a transaction that queued a run.
     """
 
     lost: Callable[[tuple[RunId, ...]], None]
     waits: Callable[[tuple[RunId, ...], datetime | None], None]
+    rung: Callable[[], None]
 
     @property
     def is_full(self) -> bool:
@@ -410,6 +507,9 @@ class Store(Protocol):
 
     async def read(self, query: Callable[[UnitOfWork], T]) -> T:
         """Run `query` on a snapshot in a reader thread."""
+
+    def settle_with(self, settle: Settle) -> None:
+        """Call `settle` with the runs that end in a transaction, inside it; runs nobody else is touched by are left out."""
 
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""

@@ -29,6 +29,7 @@ from engine.steps.contract import Files, Http, Response
 from .calendars import load_calendars
 from .compiling import PlanCache
 from .disk import reach_disk
+from .endings import Endings
 from .env import RunEnv, Unlock
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
@@ -71,6 +72,7 @@ class Worker:
         proves_batches: bool = False,
     ) -> None:
         self.store, self.clock, self.bus = store, clock, bus
+        store.settle_with(Endings(clock))
         self.plans = PlanCache(catalog)
         self.env = RunEnv(
             clock=clock,
@@ -105,6 +107,7 @@ class Worker:
         if hasattr(self.store.journal, "lost"):
             self.store.journal.lost = self._on_lost
             self.store.journal.waits = self._on_waits
+            self.store.journal.rung = self.ring
         self.env.read_woken = lambda run_id: self.store.read(lambda work: work.waits.woken((run_id,)))
         if resume:
             await self.run_once(interrupted=True)

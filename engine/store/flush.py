@@ -45,13 +45,14 @@ _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED
 class Segment:
     """Records on their way to the disk, in order."""
 
-    __slots__ = ("_owned", "_payloads", "_steps", "waits")
+    __slots__ = ("_owned", "_payloads", "_steps", "ended", "waits")
 
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
         self.waits = WaitsWritten()
         self._steps: list[tuple[int, str, Any, Any]] = []
         self._owned: list[tuple[str, str]] = []
+        self.ended: list[Run] = []
 
     def __bool__(self) -> bool:
         return bool(self._steps)
@@ -122,8 +123,12 @@ class Segment:
         return first, fired
 
     def write(self, cursor: Any, statements: Statements) -> set[RunId]:
-        """Write everything inside the transaction that is open on the cursor; returns the runs that were fenced off."""
-        steps = self._steps
+        """
+        Write everything inside the transaction that is open on the cursor; returns the runs that were fenced off.
+
+        `ended` then holds the runs whose end this was.
+        """
+        steps, self.ended = self._steps, []
         fresh = {step[1] for step in steps if step[0] == START and step[3][0] is not None}
         refused = self._write_firings(cursor, statements) if fresh else frozenset()
         asked = {step[1] for step in steps} - fresh
@@ -156,6 +161,8 @@ class Segment:
                 (new if run_id in new else changed)[run_id] = what
                 if what.status is RunStatus.WAITING:
                     parked.append(run_id)
+                elif what.status in FINAL:
+                    self.ended.append(what)
             elif kind == _WAIT:
                 if epoch == what:
                     waits.append(more)

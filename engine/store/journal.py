@@ -33,6 +33,10 @@ def _no_waits(run_ids: tuple[RunId, ...], wake_at: datetime | None) -> None:
     return
 
 
+def _no_door() -> None:
+    return
+
+
 class SqlJournal:
     """
     Implements `engine.protocols.Journal`.
@@ -41,6 +45,7 @@ class SqlJournal:
     loop, plans to wake the writer. `lost` may be set to a function; it is told, on the loop, which runs lost their records
     because another worker has them, they were cancelled or deleted, or a record could not be stored at all. `waits` is told
     which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
+    `rung` is called on the loop after a transaction that queued a run.
     """
 
     __slots__ = (
@@ -55,12 +60,14 @@ class SqlJournal:
         "_writer",
         "flushes",
         "lost",
+        "rung",
         "waits",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: Writer) -> None:
         self.lost: Callable[[tuple[RunId, ...]], None] = _nobody
         self.waits: Callable[[tuple[RunId, ...], datetime | None], None] = _no_waits
+        self.rung: Callable[[], None] = _no_door
         self._loop, self._writer, self._entries = loop, writer, writer.entries
         self._given = self._committed = 0
         self.flushes = 0
@@ -146,6 +153,8 @@ class SqlJournal:
                     waiter.set_result(None)
                 else:
                     waiter.set_exception(_copy_of(report.error))
+        if report.has_rung and report.error is None:
+            self.rung()
         if report.lost:
             try:
                 self.lost(tuple(sorted(report.lost)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -36,8 +36,16 @@ _READY: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 class SqlRuns:
     """Implements `engine.protocols.Runs`."""
 
-    def __init__(self, connection: Connection, payloads: Payloads, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        payloads: Payloads,
+        clock: Clock,
+        *,
+        on_ended: Callable[[Sequence[Run]], None] = lambda runs: None,
+    ) -> None:
         self._connection, self._payloads, self._clock = connection, payloads, clock
+        self._on_ended = on_ended
 
     def add(self, run: Run, *, input: bytes, document: Document | None = None) -> None:
         """
@@ -166,6 +174,8 @@ class SqlRuns:
             run = replace(run, status=RunStatus.CANCELLED, finished_at=self._clock.now(), epoch=run.epoch + 1)
             self._end_waits(run)
         self._write(run)
+        if run.status.is_final:
+            self._on_ended([run])
         return run
 
     def _end_waits(self, run: Run) -> None:
@@ -194,6 +204,14 @@ class SqlRuns:
         run = replace(run, status=RunStatus.RUNNING, epoch=run.epoch + 1, started_at=run.started_at or now)
         self._write(run)
         return run
+
+    def add_facts(self, facts: Sequence[Fact]) -> None:
+        """Give a run that is queued in the same transaction what it knows from the start."""
+        for fact in facts:
+            owned: set[str] = set()
+            values = fact_values(fact, self._payloads.pack(fact.payload, owned))
+            self._connection.execute(insert(tables.facts), dict(zip(_FACT.keys(), values, strict=True)))
+            own_blobs(self._connection, owned, fact.run_id)
 
     def prune(self, *, before: datetime, limit: int = 500) -> int:
         """

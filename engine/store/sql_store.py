@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from engine.clock import Clock
 from engine.errors import StoreError
 from engine.events.types import Event
-from engine.protocols import UnitOfWork
+from engine.model.run import Run
+from engine.protocols import Settle, UnitOfWork
 
 from . import tables
 from .blobs import BlobStore
@@ -53,6 +54,7 @@ class SqlStore:
         lock_path = database.lock_path if isinstance(database, SqliteDatabase) and exclusive else None
         self._lock = None if lock_path is None else DataLock(lock_path)
         self.trouble: StoreError | None = None
+        self._settle: Settle | None = None
         self._publish: Callable[[Iterable[Event]], None] | None = None
         self._journal: SqlJournal | None = None
         self._writer: Writer | None = None
@@ -166,6 +168,10 @@ class SqlStore:
         sizes = await asyncio.to_thread(self.blobs.sizes)
         return await self._in_reader(lambda connection: used_by_database(connection) + needed_size(connection, sizes))
 
+    def settle_with(self, settle: Settle) -> None:
+        """Call `settle` with the runs that end in a transaction, inside it; runs nobody else is touched by are left out."""
+        self._settle = settle
+
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""
         self._publish = publish
@@ -199,7 +205,11 @@ class SqlStore:
             self._lock.release()
 
     def _unit_of_work(self, connection: Connection) -> SqlUnitOfWork:
-        return SqlUnitOfWork(connection, self._payloads, self._clock)
+        return SqlUnitOfWork(connection, self._payloads, self._clock, settle=self._on_ended)
+
+    def _on_ended(self, work: UnitOfWork, ended: Sequence[Run]) -> None:
+        if self._settle is not None:
+            self._settle(work, ended)
 
     def _hand_over(self, report: Report) -> None:
         assert self._loop is not None

@@ -210,6 +210,73 @@ signals: Final = Table(
     Index(None, "name", "key"),
 )
 """Signals that nobody waited for yet, kept for the one who will."""
+failure_groups: Final = Table(
+    "failure_groups",
+    metadata,
+    Column("id", Id, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+"""The causes that failures have (`engine.model.causes`); how many have them is counted, never kept."""
+
+failures: Final = Table(
+    "failures",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("group_id", Id, nullable=False),
+    Column("workflow_id", Id),
+    Column("workflow_name", Text, nullable=False),
+    Column("node", Text),
+    Column("at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("action", Id),
+    Column("reason", Text),
+    Column("settled_at", BigInteger),
+    Column("settled_by", Text),
+    Column("replay_run_id", Id),
+    Column("replay_of", Id),
+    Column("alerts", Text),
+    PrimaryKeyConstraint("run_id"),
+    Index("failures_desk", "state", "group_id", "workflow_name", "at", "run_id"),
+    Index(None, "group_id", "run_id"),
+    Index(None, "action"),
+)
+"""The failure desk: a projection of the runs that failed and were no tests, written with their end."""
+
+replays: Final = Table(
+    "replays",
+    metadata,
+    Column("id", Id, nullable=False),
+    Column("group_id", Id),
+    Column("start", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("payload_form", SmallInteger, nullable=False),
+    Column("payload", LargeBinary),
+    Column("at_once", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("finished_at", BigInteger),
+    PrimaryKeyConstraint("id"),
+)
+
+replay_items: Final = Table(
+    "replay_items",
+    metadata,
+    Column("replay_id", Id, nullable=False),
+    Column("run_id", Id, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("new_run_id", Id),
+    Column("note", Text),
+    PrimaryKeyConstraint("replay_id", "run_id"),
+    Index(None, "replay_id", "state", "position"),
+    Index(None, "new_run_id"),
+)
+"""Which failures a replay repeats, and how far it is."""
 
 blobs: Final = Table(
     "blobs",

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from engine.clock import Clock
 from engine.events.types import Event
-from engine.protocols import Firings, Retention, Runs, Signals, Tokens, Triggers, Values, Waits, Workflows
+from engine.model.run import Run, RunStatus
+from engine.protocols import (
+    Failures,
+    Firings,
+    Replays,
+    Retention,
+    Runs,
+    Settle,
+    Signals,
+    Tokens,
+    Triggers,
+    Values,
+    Waits,
+    Workflows,
+)
 
+from .failures import SqlFailures
 from .firings import SqlFirings
 from .payloads import Payloads
+from .replays import SqlReplays
 from .retention import SqlRetention
 from .runs import SqlRuns
 from .tokens import SqlTokens
@@ -22,10 +40,12 @@ from .workflows import SqlWorkflows
 class SqlUnitOfWork:
     """Implements `engine.protocols.UnitOfWork` on one connection; the store begins and ends the transaction."""
 
-    def __init__(self, connection: Connection, payloads: Payloads, clock: Clock) -> None:
+    def __init__(self, connection: Connection, payloads: Payloads, clock: Clock, *, settle: Settle | None = None) -> None:
         self.events: list[Event] = []
+        self.has_rung = False
+        self._settle = settle
         self.workflows: Workflows = SqlWorkflows(connection)
-        self.runs: Runs = SqlRuns(connection, payloads, clock)
+        self.runs: Runs = SqlRuns(connection, payloads, clock, on_ended=self.settle)
         self.triggers: Triggers = SqlTriggers(connection)
         self.firings: Firings = SqlFirings(connection, payloads)
         self.tokens: Tokens = SqlTokens(connection)
@@ -33,7 +53,29 @@ class SqlUnitOfWork:
         self.waits: Waits = SqlWaits(connection, payloads)
         self.signals: Signals = SqlSignals(connection, payloads)
         self.retention: Retention = SqlRetention(connection)
+        self.failures: Failures = SqlFailures(connection)
+        self.replays: Replays = SqlReplays(connection, payloads)
+
+    def settle(self, ended: Sequence[Run]) -> None:
+        """Do what belongs to the end of these runs."""
+        concerned = [run for run in ended if concerns_others(run)]
+        if concerned and self._settle is not None:
+            self._settle(self, concerned)
+
+    def ring(self) -> None:
+        """Say that a run was queued, so that the worker looks for it once the transaction is committed."""
+        self.has_rung = True
+
+    def begin(self) -> None:
+        """Forget what an earlier change said."""
+        self.events.clear()
+        self.has_rung = False
 
     def publish(self, event: Event) -> None:
         """Tell this event once the transaction is committed."""
         self.events.append(event)
+
+
+def concerns_others(run: Run) -> bool:
+    """Whether the end of a run means something to anything but the run itself; for most it does not."""
+    return run.status is RunStatus.FAILED or (run.retry_of is not None and run.status.is_final)

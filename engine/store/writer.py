@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from engine.errors import StoreError
 from engine.events.types import Event
 from engine.ids import RunId
+from engine.model.run import Run
 
 from .database import Database
 from .flush import FACT, START, Segment
@@ -59,6 +60,7 @@ class Report:
     events: list[Event] = field(default_factory=list)
     lost: set[RunId] = field(default_factory=set)
     waits: WaitsWritten | None = None
+    has_rung: bool = False
     error: StoreError | None = None
 
     def take(self, lost: set[RunId], waits: WaitsWritten) -> None:
@@ -268,10 +270,10 @@ class Writer:
         try:
             for part in parts:
                 if isinstance(part, Segment):
-                    if not self._write_segment(cursor, part, report, is_alone=is_alone):
+                    if not self._write_segment(cursor, work, part, report, is_alone=is_alone):
                         transaction.rollback()
                         transaction = connection.begin()
-                        self._write_one_by_one(cursor, part, report)
+                        self._write_one_by_one(cursor, work, part, report)
                 elif not self._carry_out(cursor, work, part, report, is_alone=is_alone):
                     transaction.rollback()
                     return
@@ -282,7 +284,7 @@ class Writer:
                 transaction.rollback()
             raise
 
-    def _write_segment(self, cursor: Any, segment: Segment, report: Report, *, is_alone: bool) -> bool:
+    def _write_segment(self, cursor: Any, work: SqlUnitOfWork, segment: Segment, report: Report, *, is_alone: bool) -> bool:
         """Write a segment; False says that it stands alone, one of its records was refused, and all has to begin anew."""
         try:
             if is_alone:
@@ -290,16 +292,40 @@ class Writer:
             else:
                 with self._savepoint(cursor):
                     report.take(segment.write(cursor, self._statements), segment.waits)
+            if segment.ended:
+                self._settle(cursor, work, segment.ended, report)
         except Exception as error:
             if not self._database.is_about_data(error):
                 raise
             log.exception("a journal record was refused; looking for it")
             if is_alone:
                 return False
-            self._write_one_by_one(cursor, segment, report)
+            self._write_one_by_one(cursor, work, segment, report)
         return True
 
-    def _write_one_by_one(self, cursor: Any, segment: Segment, report: Report) -> None:
+    def _settle(self, cursor: Any, work: SqlUnitOfWork, ended: Sequence[Run], report: Report) -> None:
+        """
+        Do what belongs to the end of runs, in the transaction that ends them.
+
+        A bug there must not keep the end itself from being written: then each run is tried by itself, and one that cannot be
+        dealt with is logged and left.
+        """
+        work.begin()
+        try:
+            with self._savepoint(cursor):
+                work.settle(ended)
+        except Exception as error:
+            if self._database.is_refusal(error):
+                raise
+            log.exception("what follows from the end of runs failed", extra={"runs": [run.id for run in ended[:20]]})
+            if len(ended) > 1:
+                for run in ended:
+                    self._settle(cursor, work, [run], report)
+            return
+        report.events.extend(work.events)
+        report.has_rung |= work.has_rung
+
+    def _write_one_by_one(self, cursor: Any, work: SqlUnitOfWork, segment: Segment, report: Report) -> None:
         """Write all but what the database refuses; a run that loses one record loses all that follow, so a prefix stays."""
         for single in segment.singles():
             run_id = single.run_id
@@ -308,6 +334,8 @@ class Writer:
             try:
                 with self._savepoint(cursor):
                     report.take(single.write(cursor, self._statements), single.waits)
+                if single.ended:
+                    self._settle(cursor, work, single.ended, report)
             except Exception as error:
                 if not self._database.is_about_data(error):
                     raise
@@ -317,7 +345,7 @@ class Writer:
     def _carry_out(self, cursor: Any, work: SqlUnitOfWork, entry: Entry, report: Report, *, is_alone: bool) -> bool:
         """Run one change; False says that it stands alone and failed, so that nothing may be committed."""
         _, change, future = entry
-        work.events.clear()
+        work.begin()
         try:
             if is_alone:
                 result = change(work)
@@ -332,6 +360,7 @@ class Writer:
             return not is_alone
         report.settled.append((future, result, None))
         report.events.extend(work.events)
+        report.has_rung |= work.has_rung
         return True
 
     def _connect(self) -> tuple[Connection, Any, SqlUnitOfWork]:

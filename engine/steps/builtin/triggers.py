@@ -108,4 +108,40 @@ def webhook(
     """Starts when another program calls an address of this Treadle. The item holds the request, its body read by its type."""
 
 
-TRIGGERS = (manual, schedule, webhook)
+@trigger(
+    "trigger.workflow_failed",
+    "When a workflow fails",
+    icon="notification_important",
+    keywords=("error", "alert", "failure", "on_failure", "notify"),
+    sample=[
+        {
+            "run": "run_0199c7a1b2c3a1b2c3d4e5f6",
+            "workflow": "Overdue orders",
+            "workflow_id": "wf_0199c7a1b2c3a1b2c3d4e5f6",
+            "trigger": "schedule",
+            "step": "fetch",
+            "error": {"code": "unavailable", "message": "shop.example answered 503.", "hint": None, "where": {"node": "fetch"}},
+            "message": "shop.example answered 503.",
+            "group": "cause_5f0c9a3b1d2e4f60718293a4",
+            "cause": "shop.example answered ‹n›.",
+            "replay_of": None,
+            "queued_at": "2026-11-23T07:00:00+00:00",
+            "failed_at": "2026-11-23T07:00:02+00:00",
+            "link": "/runs/run_0199c7a1b2c3a1b2c3d4e5f6",
+        }
+    ],
+)
+def workflow_failed(
+    workflows: Annotated[
+        list[str] | None, Label("Workflows", "Names of the workflows to listen to; all of them when empty."), PLAIN
+    ] = None,
+) -> None:
+    """
+    Starts when a run of a workflow fails. The item says which run, why, and to which group on the failure desk it belongs.
+
+    It is never told of its own failures, nor of those that it brought about. A workflow can also name another one that is told
+    of its failures in its own settings (`on_failure`).
+    """
+
+
+TRIGGERS = (manual, schedule, webhook, workflow_failed)
