@@ -373,17 +373,21 @@ class Found:
 
 
 class Receipts:
-    """Which changes outside the disk knows to have been made."""
+    """Which changes outside the disk knows to have been made, item by item."""
 
     def __init__(self, facts: Mapping[str, list[Fact]]) -> None:
-        self._done = {
-            (fact.run_id, fact.node) for found in facts.values() for fact in found if fact.kind is FactKind.STEP_SUCCEEDED
-        }
+        self._steps: set[tuple[str, str]] = set()
+        self._items: set[tuple[str, str, int]] = set()
+        for fact in (fact for found in facts.values() for fact in found):
+            if fact.kind is FactKind.STEP_SUCCEEDED:
+                self._steps.add((fact.run_id, fact.node))
+            elif fact.kind is FactKind.EFFECTS:
+                self._items |= {(fact.run_id, fact.node, index) for index in fact.summary.get("done", ())}
 
     def holds(self, key: str) -> bool:
         """Tell whether the change of this idempotency key has a receipt."""
-        run_id, node, _ = key.rsplit(":", 2)
-        return (run_id, node) in self._done
+        run_id, node, index = key.rsplit(":", 2)
+        return (run_id, node) in self._steps or (run_id, node, int(index)) in self._items
 
 
 def shown(facts: list[Fact]) -> str:
