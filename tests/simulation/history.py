@@ -27,6 +27,7 @@ from engine.events.bus import EventBus
 from engine.ids import NodeId, RunId, VersionId, WorkflowId
 from engine.model.codec import write_document
 from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
+from engine.model.waits import Waking
 from engine.model.workflow import Document, Version, Workflow
 from engine.protocols import RunFilter, TriggerState
 from engine.run.folders import OneFolder
@@ -76,11 +77,12 @@ class Figures:
     refused: int = 0
     jumps: int = 0
     decisions: int = 0
+    wakings: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Figures) -> None:
         """Sum up."""
-        for name in ("lives", "cuts", "runs", "changes", "repeated", "refused", "jumps", "decisions"):
+        for name in ("lives", "cuts", "runs", "changes", "repeated", "refused", "jumps", "decisions", "wakings"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.statuses.update(other.statuses)
 
@@ -155,7 +157,8 @@ class History:
         except StoreError:  # the disk refused at the start; somebody starts the program again
             await self._bury()
             return
-        clients = [asyncio.create_task(self._client(program)) for _ in range(chance.randint(1, 2))]
+        waker = asyncio.create_task(self._wake_now_and_then(program))
+        clients = [waker, *(asyncio.create_task(self._client(program)) for _ in range(chance.randint(1, 2)))]
         await asyncio.sleep(chance.expovariate(5))
         if chance.random() < 0.3:
             self.figures.jumps += 1
@@ -185,15 +188,17 @@ class History:
                     with contextlib.suppress(Conflict):  # decided at the last look, and by now on its way
                         await program.worker.decide(run.id, "retry")
                         self.figures.decisions += 1
-            if not open_runs:
+            if not (open_runs or program.worker.running or program.worker.waiting):
                 break
+            await self._wake(program)
             await asyncio.sleep(min(0.05 * 1.1**look, 60))
         else:
             raise Broken(f"runs that never end: {open_runs}")
-        await asyncio.sleep(1)
         self._judge(program)
         if program.worker.running or program.worker.waiting or program.life.inside:
             raise Broken("something is still at work although every run is over")
+        if left := program.store.look(lambda work: work.waits.count()):
+            raise Broken(f"{left} steps still wait although every run is over")
         await program.stop()
         await self._bury()
 
@@ -241,6 +246,27 @@ class History:
                 await self._send(program, wish)
                 if wish.run_id is not None and chance.random() < 0.4:
                     await self._follow(program, wish)
+
+    async def _wake_now_and_then(self, program: Program) -> None:
+        while True:
+            await asyncio.sleep(self.chance.expovariate(10))
+            with contextlib.suppress(TreadleError):
+                await self._wake(program)
+
+    async def _wake(self, program: Program) -> None:
+        """Send everybody the signal that they wait for."""
+        now = self.clock.now()
+
+        def wake(work: Any) -> list[RunId]:
+            return [
+                waiting.run_id
+                for waiting in work.waits.list_for("signal")
+                if work.waits.wake(waiting.run_id, waiting.node, waiting.scope, Waking(how="signal", at=now))
+            ]
+
+        run_ids = await program.store.write(wake)
+        self.figures.wakings += len(run_ids)
+        program.worker.woken(run_ids)
 
     async def _send(self, program: Program, wish: Wish) -> None:
         trigger = self.triggers[wish.workflow]

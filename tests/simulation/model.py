@@ -12,7 +12,7 @@ from engine.model.workflow import DEFAULT_OUT, Document, Edge, Node, RetryPolicy
 
 Items = list[dict[str, Any]]
 
-KINDS = ("sim.mark", "sim.mark", "sim.part", "sim.break", "sim.send", "sim.send", "sim.put", "sim.read")
+KINDS = ("sim.mark", "sim.mark", "sim.part", "sim.break", "sim.send", "sim.send", "sim.put", "sim.read", "sim.wait")
 PATIENT = RetryPolicy(attempts=40, first=timedelta(milliseconds=50), longest=timedelta(seconds=5))
 
 
@@ -53,6 +53,8 @@ def _a_node(chance: Random, id: str) -> Node:
     if use in ("sim.send", "sim.put"):
         fields = {"concurrency": chance.choice((1, 1, 3)), "failing": chance.choice((0, 0, 0.3))}
         return Node(id=id, use=use, fields=fields, retry=PATIENT, on_uncertain=chance.choice(("ask", "retry")))
+    if use == "sim.wait":
+        return Node(id=id, use=use, fields={"times": chance.choice((1, 1, 2))})
     return Node(id=id, use=use)
 
 

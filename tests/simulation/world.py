@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 from engine.errors import BadInput, Unavailable
 from engine.model.items import Batch, Output
+from engine.model.waits import Wait
 from engine.steps.contract import BatchCall, Context, ItemFailures
 from engine.steps.spec import FieldSpec, PortSpec, StepSpec
 
@@ -96,6 +98,17 @@ def simulated_steps(life: Life) -> list[StepSpec]:
         finally:
             life.leave(batch.ctx)
 
+    def waits(batch: BatchCall, times: int) -> Any:
+        """Wait so often, for a moment or for somebody, and pass the items on."""
+        woken = batch.ctx.woken
+        left = times if woken is None else woken.wait.details["left"] - 1
+        if left <= 0:
+            return Output(batch.items)
+        if world.chance.random() < 0.5:
+            due = batch.ctx.now + timedelta(seconds=world.chance.expovariate(2))
+            return Wait(kind="timer", due_at=due, details={"left": left})
+        return Wait(kind="signal", name="go", key=batch.ctx.run_id, details={"left": left})
+
     fields = (
         FieldSpec(name="item", type="any", default="{{ item }}"),
         FieldSpec(name="concurrency", type="integer", default=1),
@@ -107,5 +120,6 @@ def simulated_steps(life: Life) -> list[StepSpec]:
         StepSpec(name="sim.break", title="Break", call=breaks),
         StepSpec(name="sim.send", title="Send", mode="each", effect="write", fields=fields, call=changes),
         StepSpec(name="sim.put", title="Put", mode="each", effect="write", is_idempotent=True, fields=fields, call=changes),
+        StepSpec(name="sim.wait", title="Wait", call=waits, fields=(FieldSpec(name="times", type="integer", default=1),)),
         StepSpec(name="sim.read", title="Read", effect="read", call=reads),
     ]
