@@ -54,11 +54,16 @@ async def live_a_day(history, hours, on_hour):
             with contextlib.suppress(Exception):
                 await program.inbox.accept(chance.choice(history.triggers), items, key=f"event {count}")
                 count += 1
+        await history._wake(program)
         await pruner.run_once()
         await asyncio.sleep(60)
         on_hour(hour, program)
+    for _ in range(10):
+        await history._wake(program)
+        await asyncio.sleep(60)
     open_runs = program.store.look(lambda work: work.runs.list_open())
     await program.stop()
+    await history._bury()
     return count, [run for run in open_runs if run.status is not RunStatus.NEEDS_DECISION]
 
 
