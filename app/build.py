@@ -14,6 +14,7 @@ from connectors import load_connectors
 from engine.access import Actor
 from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
+from engine.maintenance.indexer import Indexer
 from engine.maintenance.pruner import Pruner
 from engine.model.workflow import Keep
 from engine.run.folders import Folders, OneFolder
@@ -61,6 +62,7 @@ class Treadle:
             store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots, grace=GRACE
         )
         self.triggers = Triggers(store, self.worker, catalog, clock)
+        self.indexer = Indexer(store, clock)
         self.pruner = Pruner(
             store,
             clock,
@@ -103,7 +105,7 @@ class Treadle:
         if engine:
             services += [self.http, self.worker if resume else _WithoutResuming(self.worker)]
         if triggers:
-            services += [self.triggers, self.pruner]
+            services += [self.triggers, self.pruner, *([self.indexer] if self.settings.search == "on" else [])]
         await self._lifecycle.start(services)
 
     async def stop(self) -> None:

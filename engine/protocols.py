@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
 from engine.events.types import Event
@@ -45,7 +45,11 @@ class WorkflowRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs to list; None means any. `before` is the cursor: the id of the last run of the page before."""
+    """
+    Which runs to list; None means any. `before` is the cursor: the id of the last run of the page before.
+
+    `search` are words in the data, errors and logs of runs that are over; `key` is the key of the event that started the run.
+    """
 
     workflow_id: WorkflowId | None = None
     statuses: tuple[RunStatus, ...] = ()
@@ -55,6 +59,11 @@ class RunFilter:
     text: str = ""
     before: RunId | None = None
     limit: int = 50
+    search: str = ""
+    trigger: str = ""
+    key: str = ""
+    took_at_least: timedelta | None = None
+    took_at_most: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +365,37 @@ class Retention(Protocol):
         """Give so many free pages of a SQLite file back to the disk; returns how many are free still (0 on a server)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A run on its way into the search."""
+
+    run_id: RunId
+    workflow: str
+    status: str
+    words: str
+
+
+class Search(Protocol):
+    """What the search's indexer reads and writes; searching itself is `Runs.list_page`."""
+
+    def cursor(self) -> RunId:
+        """Return the run up to which all are known or remembered as late."""
+
+    def find_new(self, after: RunId, *, limit: int) -> list[Run]:
+        """Return runs behind `after` that the search does not know, in order, open ones included."""
+
+    def find_late(self, *, limit: int) -> list[Run]:
+        """Return runs that were open when they were passed, and are over now."""
+
+    def words_of(self, run: Run) -> str:
+        """Return the words of a run: a bounded part of its input and outputs, its errors and log; empty without data."""
+
+    def keep(
+        self, found: Sequence[Found], *, late: Collection[RunId], settled: Collection[RunId], cursor: RunId | None
+    ) -> None:
+        """Make runs findable, remember the open ones, forget those that are settled, and note how far it came."""
+
+
 class Values(Protocol):
     """Small settings of this installation, by key, as JSON."""
 
@@ -447,6 +487,7 @@ class UnitOfWork(Protocol):
     waits: Waits
     signals: Signals
     retention: Retention
+    search: Search
     failures: Failures
     replays: Replays
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -42,6 +42,13 @@ async def list_runs(
     text: Annotated[
         str, Query(description="Only runs whose workflow or error holds this.", max_length=200, pattern=NO_NUL)
     ] = "",
+    search: Annotated[
+        str, Query(description="Only runs with these words in their data, errors or log.", max_length=500, pattern=NO_NUL)
+    ] = "",
+    trigger: Annotated[str, Query(description="Only runs started so.", max_length=100, pattern=NO_NUL)] = "",
+    key: Annotated[str, Query(description="Only runs of the event with this key.", max_length=300, pattern=NO_NUL)] = "",
+    at_least_ms: Annotated[int | None, Query(description="Only runs that took at least so long.", ge=0, le=10**12)] = None,
+    at_most_ms: Annotated[int | None, Query(description="Only runs that took at most so long.", ge=0, le=10**12)] = None,
     before: Annotated[
         str | None, Query(description="The cursor `next` of the page before.", max_length=100, pattern=NO_NUL)
     ] = None,
@@ -59,6 +66,11 @@ async def list_runs(
             since=since,
             until=until,
             text=text,
+            search=search,
+            trigger=trigger,
+            key=key,
+            took_at_least=None if at_least_ms is None else timedelta(milliseconds=at_least_ms),
+            took_at_most=None if at_most_ms is None else timedelta(milliseconds=at_most_ms),
             before=RunId(before) if before else None,
             limit=limit + 1,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from engine.access import OWNER
 from engine.errors import BadRequest, StoreError
 from engine.ids import RunId, WorkflowId
 from engine.model.codec import read_document
+from engine.model.durations import parse_duration
 from engine.model.run import Run, RunStatus
 from engine.protocols import RunFilter
 
@@ -148,15 +150,36 @@ async def list_runs(
     workflow: Annotated[str | None, typer.Option("--workflow", help="Only runs of this workflow.")] = None,
     status: Annotated[list[RunStatus] | None, typer.Option("--status", help="Only runs in this state; repeat it.")] = None,
     text: Annotated[str, typer.Option("--text", help="Only runs with this in their name, id or error.")] = "",
+    search: Annotated[str, typer.Option("--search", help="Only runs with these words in their data, errors or log.")] = "",
+    trigger: Annotated[str, typer.Option("--trigger", help="Only runs started so: manual, schedule, webhook …")] = "",
+    key: Annotated[str, typer.Option("--key", help="Only runs started by the event with this key.")] = "",
+    since: Annotated[datetime | None, typer.Option("--since", help="Only runs queued at or after this moment.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Only runs queued before this moment.")] = None,
+    longer_than: Annotated[str, typer.Option("--longer-than", help="Only runs that took at least so long: 2s, 5m.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
     data: DataOption = None,
     as_json: AsJson = False,
 ) -> Exit:
     """Show runs, newest first."""
+    try:
+        longer = parse_duration(longer_than) if longer_than else None
+    except ValueError as error:
+        raise BadRequest(f"“{longer_than}” is no duration.", hint="Write 2s, 5m or 1h30m.") from error
     async with at_work(data, reading=True) as work:
         workflow_id = (await work.studio.workflows.get(workflow)).id if workflow else None
         page = await work.studio.runs.list_page(
-            RunFilter(workflow_id=workflow_id, statuses=tuple(status or ()), text=text, limit=limit)
+            RunFilter(
+                workflow_id=workflow_id,
+                statuses=tuple(status or ()),
+                text=text,
+                search=search,
+                trigger=trigger,
+                key=key,
+                since=since.astimezone() if since else None,
+                until=until.astimezone() if until else None,
+                took_at_least=longer,
+                limit=limit,
+            )
         )
     if as_json:
         say_json([as_row(run) for run in page])

@@ -86,6 +86,14 @@ class BlobStore:
             raise StoreError(f"The stored bytes {digest[:12]}… are damaged.", hint="Restore the data folder from a backup.")
         return data
 
+    def read_beginning(self, digest: str, most: int) -> bytes:
+        """Return the first bytes stored under a hash, unchecked; nothing when they are gone."""
+        try:
+            with self._path(digest).open("rb") as file:
+                return file.read(most)
+        except OSError:
+            return b""
+
     def open(self, file: File) -> IO[bytes]:
         """Open the bytes for reading; raises `NotFound` when they are gone."""
         return self.path(file).open("rb")

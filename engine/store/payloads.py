@@ -69,6 +69,10 @@ class Payloads:
         owned.add(name)
         return form + KEPT, name.encode()
 
+    def beginning(self, digest: str, most: int) -> bytes:
+        """Return the first bytes of what is kept outside, as they lie there; nothing when they are gone."""
+        return self._blobs.read_beginning(digest, most)
+
     def unpack(self, form: int, data: bytes | None) -> bytes | None:
         """Return the payload as it was given; raises `StoreError` when its bytes are gone or damaged."""
         if data is None:

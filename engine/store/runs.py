@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, func, insert, literal_column, select, text, update
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Select,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from engine.clock import Clock
@@ -24,6 +38,7 @@ from .payloads import NOTHING, Payloads
 from .retention import SqlRetention
 from .rows import fact_of, fact_values, moment, run_of, run_values
 from .search import contains
+from .search_index import match_of, number_of
 
 _RUN = tables.runs.c
 _FACT = tables.facts.c
@@ -107,10 +122,23 @@ class SqlRuns:
 
     def list_page(self, filter: RunFilter) -> list[Run]:
         """Return runs, newest first."""
-        statement = select(tables.runs).order_by(_RUN.id.desc()).limit(filter.limit)
+        statement = self._searched(filter) if filter.search else select(tables.runs).order_by(_RUN.id.desc())
+        statement = statement.limit(filter.limit)
+        if filter.trigger:
+            statement = statement.where(_RUN.trigger == filter.trigger)
+        if filter.key:
+            fired = select(tables.firings.c.id).where(tables.firings.c.key == filter.key)
+            statement = statement.where(_RUN.firing_id.in_(fired))
+        for took, is_least in ((filter.took_at_least, True), (filter.took_at_most, False)):
+            if took is not None:
+                length = _RUN.finished_at - _RUN.started_at
+                bound = took // timedelta(microseconds=1)
+                statement = statement.where(length >= bound if is_least else length <= bound)
         if filter.workflow_id is not None:
             statement = statement.where(_RUN.workflow_id == filter.workflow_id)
-        if filter.statuses:
+        if filter.statuses and filter.search:
+            statement = statement.where(_RUN.status.in_([status.value for status in filter.statuses]))
+        elif filter.statuses:
             statement = _with_statuses(statement, filter.statuses)
         if filter.is_test is not None:
             statement = statement.where(_RUN.is_test.is_(filter.is_test))
@@ -118,11 +146,29 @@ class SqlRuns:
             statement = statement.where(_RUN.queued_at >= moment(filter.since))
         if filter.until is not None:
             statement = statement.where(_RUN.queued_at < moment(filter.until))
-        if filter.before is not None:
+        if filter.before is not None and not filter.search:
             statement = statement.where(_RUN.id < filter.before)
         if filter.text:
             statement = statement.where(contains(self._connection, filter.text, _RUN.workflow_name, _RUN.error, _RUN.id))
         return [run_of(row) for row in self._connection.execute(statement)]
+
+    def _searched(self, filter: RunFilter) -> Select[Any]:
+        """Return the runs that have the words, walking down from the newest; bounds of time are bounds of the walk."""
+        statuses = [status.value for status in filter.statuses]
+        match, given = match_of(self._connection, filter.search, workflow=filter.workflow_id, statuses=statuses)
+        number: ColumnClause[Any] = column("rowid" if self._connection.dialect.name == "sqlite" else "doc")
+        words = table("search_words", number)
+        conditions: list[ColumnElement[bool]] = [text(match).bindparams(**given)]  # type: ignore[list-item]
+        searched = tables.searched.c
+        if filter.before is not None:
+            before = self._connection.execute(select(searched.doc).where(searched.run_id == filter.before)).scalar()
+            conditions.append(number < int(before or number_of(filter.before)))
+        if filter.since is not None:
+            conditions.append(number >= int(filter.since.timestamp() * 1000) << 15)
+        if filter.until is not None:
+            conditions.append(number < (int(filter.until.timestamp() * 1000) + 1) << 15)
+        source = words.join(tables.searched, searched.doc == number).join(tables.runs, _RUN.id == searched.run_id)
+        return select(tables.runs).select_from(source).where(*conditions).order_by(number.desc())
 
     def count_by_status(self, workflow_id: WorkflowId | None = None) -> Mapping[RunStatus, int]:
         """Return how many runs stand where; statuses without a run are left out."""

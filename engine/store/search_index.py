@@ -7,16 +7,20 @@ id, so walking the numbers down is walking the runs from the newest to the oldes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, text
 
+from engine.errors import BadRequest
 from engine.ids import RunId
 
 from . import tables
 
 WORDS: Final = "search_words"
+LONGEST_SEARCH: Final = 500
+_PARTS: Final = re.compile(r'"([^"]*)"?|(\S+)')
 MOST_CHARACTERS: Final = 64_000
 
 SQLITE_DDL: Final = (
@@ -43,7 +47,7 @@ def is_ours(name: str | None) -> bool:
 def number_of(run_id: RunId) -> int:
     """Return the first number a run's document may have: its millisecond, and some of its chance."""
     try:
-        return (int(run_id[4:16], 16) << 15) | (int(run_id[16:20] or "0", 16) & 0x7FFF)
+        return (int(run_id[4:16], 16) << 15) | (int(run_id[16:20] or "0", 16) >> 1)
     except ValueError:
         return 0
 
@@ -76,3 +80,58 @@ def forget_words(connection: Connection, run_ids: Collection[RunId] | Sequence[R
     numbers: list[dict[str, Any]] = [{"doc": doc} for doc in docs]
     connection.execute(text(f"DELETE FROM search_words WHERE {key} = :doc"), numbers)  # noqa: S608 - one of two words of ours
     connection.execute(delete(tables.searched).where(columns.doc.in_(docs)))
+
+
+def match_of(
+    connection: Connection, wanted: str, *, workflow: str | None, statuses: Collection[str]
+) -> tuple[str, dict[str, Any]]:
+    """
+    Return the condition that a run's words match, and its parameters; raises `BadRequest` for a text without a word.
+
+    Words stand for themselves (all of them), `"…"` for a phrase, `word*` for a beginning, `-word` for what must not be there.
+    """
+    parts = parse_search(wanted)
+    if connection.dialect.name == "sqlite":
+        having = [_quoted(text) + ("*" if kind == "prefix" else "") for kind, text in parts if kind != "not"]
+        match = f"words : ({' AND '.join(having)})"
+        if workflow is not None:
+            match += f" AND workflow : {_quoted(workflow)}"
+        if statuses:
+            match += f" AND status : ({' OR '.join(map(_quoted, statuses))})"
+        for kind, text in parts:
+            if kind == "not":
+                match = f"({match}) NOT words : {_quoted(text)}"
+        return "search_words MATCH :match", {"match": match}
+    given: dict[str, Any] = {}
+    queries = []
+    for number, (kind, text) in enumerate(parts):
+        given[f"q{number}"] = f"'{text}':*" if kind == "prefix" else text
+        made = "to_tsquery" if kind == "prefix" else "phraseto_tsquery"
+        queries.append(f"{'!!' if kind == 'not' else ''}{made}('simple', CAST(:q{number} AS text))")
+    return f"search_words.words @@ ({' && '.join(queries)})", given
+
+
+def parse_search(wanted: str) -> list[tuple[str, str]]:
+    """Return what is looked for as (`word`, `prefix` or `not`, text); raises `BadRequest` when nothing is."""
+    parts: list[tuple[str, str]] = []
+    for phrase, word in _PARTS.findall(wanted[:LONGEST_SEARCH]):
+        text = (phrase or word).strip()
+        kind = "word"
+        if word.startswith("-") and len(word) > 1:
+            kind, text = "not", word[1:]
+        elif word.endswith("*"):
+            kind, text = "prefix", word.rstrip("*")
+        text = " ".join(re.findall(r"\w+", text))
+        if kind == "prefix":
+            words = text.split()
+            parts += [("word", one) for one in words[:-1]]
+            text = words[-1] if words else ""
+        if text:
+            parts.append((kind, text))
+    if not any(kind != "not" for kind, _ in parts):
+        raise BadRequest("There is no word to search for.", hint="Words, “a phrase” in quotes, begin*, -without.")
+    return parts[:20]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

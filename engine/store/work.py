@@ -15,6 +15,7 @@ from engine.protocols import (
     Replays,
     Retention,
     Runs,
+    Search,
     Settle,
     Signals,
     Tokens,
@@ -30,6 +31,7 @@ from .payloads import Payloads
 from .replays import SqlReplays
 from .retention import SqlRetention
 from .runs import SqlRuns
+from .searching import SqlSearch
 from .tokens import SqlTokens
 from .triggers import SqlTriggers
 from .values import SqlValues
@@ -53,6 +55,7 @@ class SqlUnitOfWork:
         self.waits: Waits = SqlWaits(connection, payloads)
         self.signals: Signals = SqlSignals(connection, payloads)
         self.retention: Retention = SqlRetention(connection)
+        self.search: Search = SqlSearch(connection, payloads)
         self.failures: Failures = SqlFailures(connection)
         self.replays: Replays = SqlReplays(connection, payloads)
 
