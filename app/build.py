@@ -13,6 +13,8 @@ from app.lifecycle import Lifecycle, Service
 from connectors import load_connectors
 from engine.access import Actor
 from engine.clock import Clock, SystemClock
+from engine.code.packages import Packages
+from engine.code.pool import CodePool
 from engine.events.bus import EventBus
 from engine.maintenance.indexer import Indexer
 from engine.maintenance.pruner import Pruner
@@ -58,8 +60,23 @@ class Treadle:
         self.settings, self.clock, self.store, self.bus = settings, clock, store, bus
         self.catalog, self.http, self.folders = catalog, http, folders
         store.emit_to(bus.publish)
+        self.code = CodePool(
+            settings.cages,
+            Packages(settings.packages, is_allowed=settings.allow_packages),
+            is_allowed=settings.allow_code,
+            most=settings.code_processes,
+        )
         self.worker = Worker(
-            store, catalog, clock, bus, files=store.blobs, http=http, folders=folders, slots=settings.slots, grace=GRACE
+            store,
+            catalog,
+            clock,
+            bus,
+            files=store.blobs,
+            http=http,
+            folders=folders,
+            slots=settings.slots,
+            grace=GRACE,
+            code=self.code,
         )
         self.triggers = Triggers(store, self.worker, catalog, clock)
         self.indexer = Indexer(store, clock)
@@ -88,6 +105,8 @@ class Treadle:
             data=settings.data,
             quota=settings.quota_mb * 1024 * 1024 or None,
             samples=Samples(catalog),
+            code=self.code,
+            allows_packages=settings.allow_packages,
         )
 
     def studio(self, actor: Actor) -> Studio:
@@ -103,7 +122,7 @@ class Treadle:
         """
         services: list[Service] = [self.store]
         if engine:
-            services += [self.http, self.worker if resume else _WithoutResuming(self.worker)]
+            services += [self.http, self.code, self.worker if resume else _WithoutResuming(self.worker)]
         if triggers:
             services += [self.triggers, self.pruner, *([self.indexer] if self.settings.search == "on" else [])]
         await self._lifecycle.start(services)

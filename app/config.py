@@ -27,6 +27,8 @@ class Settings:
     Runs that ended more than `keep_days` ago are removed, those that failed after `keep_failed_days`, and their data after
     `keep_payload_days`; each workflow keeps at most `keep_runs`. While runs take more than `quota_mb`, the oldest lose their
     data, then go. 0 is no limit. `search` (`on`, `off`) says whether the data of runs can be searched for.
+    `allow_code` lets code steps run, `allow_packages` lets them have packages installed; `code_processes` is how many of them
+    work at the same time, 0 as many as there are processors.
     """
 
     data: Path
@@ -44,11 +46,24 @@ class Settings:
     quota_mb: int = 0
     search: str = "on"
     log_level: str = "WARNING"
+    allow_code: bool = True
+    allow_packages: bool = False
+    code_processes: int = 0
 
     @property
     def database_url(self) -> str:
         """The address of the store."""
         return self.database or f"sqlite:///{self.data / 'treadle.db'}"
+
+    @property
+    def cages(self) -> Path:
+        """Where code steps have their temp folders."""
+        return self.data / "cages"
+
+    @property
+    def packages(self) -> Path:
+        """Where the packages of code steps are kept."""
+        return self.data / "packages"
 
     @property
     def folders(self) -> Path:
@@ -93,7 +108,7 @@ def load_settings(*, data: Path | None = None, environment: Mapping[str, str] | 
             problems.append(f"there is no setting “{name}”; known are {', '.join(sorted(known))}")
             continue
         try:
-            settings = replace(settings, **{name: type(getattr(settings, name))(value)})
+            settings = replace(settings, **{name: _read_as(type(getattr(settings, name)), value)})
         except ValueError:
             problems.append(f"“{name}” cannot be {value!r}")
     problems += _check(settings)
@@ -102,6 +117,16 @@ def load_settings(*, data: Path | None = None, environment: Mapping[str, str] | 
             "The settings cannot be used: " + "; ".join(problems) + ".", hint=f"They stand in {file} or in TREADLE_…."
         )
     return settings
+
+
+def _read_as(kind: type, value: Any) -> Any:
+    """Return a value from a file or the environment in its type; raises `ValueError`."""
+    if kind is not bool:
+        return kind(value)
+    word = str(value).strip().lower()
+    if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        raise ValueError(word)
+    return word in ("true", "yes", "on", "1")
 
 
 def _check(settings: Settings) -> list[str]:
@@ -124,4 +149,6 @@ def _check(settings: Settings) -> list[str]:
         for name in ("slots", "max_body_mb", "webhook_wait_s", "keep_days")
         if getattr(settings, name) < 1
     ]
+    if settings.code_processes < 0:
+        problems.append("“code_processes” is 0 or more")
     return problems

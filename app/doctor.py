@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.instance import find_instance
+from engine.code.pool import try_walls
 from engine.errors import TreadleError
 from engine.store import check_schema
 
@@ -35,6 +36,7 @@ def examine(settings: Settings) -> list[Finding]:
         _space(settings.data),
         _database(settings),
         _canvas(),
+        _code(settings),
         _running(settings.data),
     ]
 
@@ -78,6 +80,16 @@ def _database(settings: Settings) -> Finding:
 def _canvas() -> Finding:
     bundle = Path(__file__).parents[1] / "ui" / "editor" / "canvas" / "dist" / "index.js"
     return Finding("Canvas", bundle.exists(), "built" if bundle.exists() else "not built", "Install again: pip install .")
+
+
+def _code(settings: Settings) -> Finding:
+    if not settings.allow_code:
+        return Finding("Code steps", True, "switched off")
+    missing = [wall for wall in try_walls(settings.cages) if not wall.is_up]
+    if not missing:
+        return Finding("Code steps", True, "every wall of the cage is up")
+    hint = "Let only people you trust write code steps, or switch them off: allow_code = false."
+    return Finding("Code steps", missing[0].name != "code", " ".join(wall.text for wall in missing), hint)
 
 
 def _running(data: Path) -> Finding:

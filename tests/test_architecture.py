@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "engine.events": GROUND | {"engine.model"},
     "engine.protocols": GROUND | {"engine.model", "engine.events"},
     "engine.steps": MODEL,
+    "engine.code": MODEL | {"engine.steps"},
     "engine.maintenance": MODEL,
     "engine.store": MODEL | {"migrations"},
     "engine.vault": MODEL,
@@ -49,6 +50,7 @@ ONLY_IN = {
     "typer": ("app",),
     "re2": ("engine.expressions",),
     "ruamel": ("engine.model", "engine.steps"),
+    "msgspec": ("engine.code",),
 }
 """Libraries that one place alone may know."""
 

@@ -16,6 +16,7 @@ from engine.ids import RunId, WorkflowId
 from engine.model.calendar import Calendars
 from engine.model.waits import Waiting
 from engine.protocols import Journal
+from engine.steps.code import CodeRunner
 from engine.steps.contract import Files, Http, Response
 
 from .folders import Folders
@@ -44,6 +45,7 @@ class RunEnv:
     journal: Journal | None = None
     bus: EventBus | None = None
     unlock: Unlock | None = None
+    code: CodeRunner | None = None
     respond: Callable[[RunId, Response], None] | None = None
     sleep_until: Callable[[datetime], Awaitable[None]] | None = None
     chance: Chance = field(default=random.random)

@@ -97,10 +97,13 @@ class Execution:
             run_id=run.id,
             node_id=planned.id,
             workflow=run.workflow_name,
+            workflow_id=run.workflow_id or "",
             item_index=index,
             attempt=attempt,
             idempotency_key=f"{run.id}:{planned.id}:{index}",
             woken=self.pending.woken.get(planned.index) if self.pending is not None else None,
+            code=env.code,
+            stops_at_failure=planned.node.on_error == "stop",
         )
 
     def step_log(self, planned: PlanNode, attempt: int) -> StepLog:

@@ -24,6 +24,7 @@ from engine.model.run import Fact, Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import Firing, Store, UnitOfWork
 from engine.steps.catalog import Catalog
+from engine.steps.code import CodeRunner
 from engine.steps.contract import Files, Http, Response
 
 from .calendars import load_calendars
@@ -68,6 +69,7 @@ class Worker:
         folders: Folders,
         slots: int = 1_000,
         unlock: Unlock | None = None,
+        code: CodeRunner | None = None,
         grace: timedelta = timedelta(seconds=5),
         proves_batches: bool = False,
     ) -> None:
@@ -81,6 +83,7 @@ class Worker:
             folders=folders,
             bus=bus,
             unlock=unlock,
+            code=code,
             respond=self._respond,
             proves_batches=proves_batches,
         )

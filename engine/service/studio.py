@@ -11,6 +11,7 @@ from engine.events.bus import EventBus
 from engine.ids import WorkflowId
 from engine.protocols import Store
 from engine.run.worker import Worker
+from engine.service.code import CodeService
 from engine.service.disk import DiskService
 from engine.service.drafts import Draft, DraftService, OpenDrafts
 from engine.service.preview import PreviewService
@@ -20,6 +21,7 @@ from engine.service.schedules import ScheduleService
 from engine.service.tokens import TokenService
 from engine.service.workflows import WorkflowService
 from engine.steps.catalog import Catalog
+from engine.steps.code import CodeRunner
 from engine.steps.contract import Files
 from engine.triggers.activation import Activation
 from engine.triggers.backfill import Backfills
@@ -41,6 +43,8 @@ class Parts:
     samples: Samples
     data: Path | None = None
     quota: int | None = None
+    code: CodeRunner | None = None
+    allows_packages: bool = False
     open_drafts: dict[WorkflowId, Draft] = field(default_factory=dict)
 
 
@@ -86,6 +90,7 @@ class Studio:
         )
         self.disk = DiskService(parts.store, actor, folder=parts.data, quota=parts.quota)
         self.tokens = TokenService(parts.store, parts.clock, actor)
+        self.code = CodeService(parts.code, allows_packages=parts.allows_packages, actor=actor)
 
     def acting_as(self, actor: Actor) -> Studio:
         """Return the same Treadle for somebody else."""

@@ -25,6 +25,7 @@ from engine.model.items import File as File  # connectors take these from here
 from engine.model.items import Item as Item
 from engine.model.items import Output as Output
 from engine.model.waits import Wait as Wait
+from engine.steps.code import CodeRunner
 
 
 class Computed(Protocol):
@@ -88,7 +89,8 @@ class Context:
     `woken` is there when the step had waited (it had handed back a `Wait`) and is called again because that is over.
 
     `folder` is the workflow's own folder: file steps never leave it. `idempotency_key` is stable over retries and restarts.
-    `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run.
+    `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run. `code` runs people's
+    code. With `stops_at_failure` the node ends at the first item that fails.
     """
 
     http: Http
@@ -103,10 +105,13 @@ class Context:
     run_id: str = ""
     node_id: str = ""
     workflow: str = ""
+    workflow_id: str = ""
     item_index: int = 0
     attempt: int = 1
     idempotency_key: str = ""
     woken: Woken | None = None
+    code: CodeRunner | None = None
+    stops_at_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ def test_doctor_is_content(shell):
     assert (True, True) == ("✓ Database: none yet" in before, "✓ Running: not running" in before)
     shell.run("db", "upgrade")
     findings = {finding["what"]: finding for finding in shell.json("doctor")}
-    assert ["Python", "Data folder", "Disk", "Database", "Canvas", "Running"] == list(findings)
+    assert ["Python", "Data folder", "Disk", "Database", "Canvas", "Code steps", "Running"] == list(findings)
     assert ("whole", str(shell.data)) == (findings["Database"]["text"], findings["Data folder"]["text"])
     assert not (shell.data / ".doctor").exists()
 

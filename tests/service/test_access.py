@@ -14,7 +14,7 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "preview", "schedules", "disk", "tokens")
+SERVICES = ("workflows", "drafts", "runs", "preview", "schedules", "disk", "tokens", "code")
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -64,6 +64,7 @@ CALLS = {
     "schedules.cancel_backfill": ("run", ("fill_none",)),
     "disk.usage": ("read", ()),
     "runs.data_removed": ("read", ((RUN,),)),
+    "code.report": ("read", ()),
     "tokens.create": ("admin", ("a",)),
     "tokens.list_all": ("admin", ()),
     "tokens.revoke": ("admin", ("tok_none",)),

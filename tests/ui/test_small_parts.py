@@ -147,7 +147,7 @@ def test_the_palette_finds_by_title_keyword_and_name():
     assert "flow.merge" in [spec.name for spec in matching(catalog, "flow.me")]
     assert [] == matching(catalog, "xyzzy")
     assert ["triggers", "data", "flow"] == list(groups_of(catalog))[:3]
-    assert {"triggers", "data", "flow", "network", "files"} == set(groups_of(load_catalog()))
+    assert {"triggers", "data", "flow", "network", "files", "code"} == set(groups_of(load_catalog()))
     assert "Lets items through" == first_sentence("Lets items through. The others leave by `rejected`.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.steps.builtin.code import python
 from engine.steps.builtin.files import FILES
 from engine.steps.builtin.flow import FLOW
 from engine.steps.builtin.format import format_
@@ -16,4 +17,4 @@ from engine.steps.spec import StepSpec
 
 def builtin_steps() -> list[StepSpec]:
     """Return the steps of Treadle itself, in the order a palette shows them."""
-    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES]
+    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
