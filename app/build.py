@@ -20,6 +20,7 @@ from engine.maintenance.indexer import Indexer
 from engine.maintenance.pruner import Pruner
 from engine.model.workflow import Keep
 from engine.run.folders import Folders, OneFolder
+from engine.run.replayer import Replayer
 from engine.run.worker import Worker
 from engine.service import Parts, Studio
 from engine.service.samples import Samples
@@ -80,6 +81,7 @@ class Treadle:
         )
         self.triggers = Triggers(store, self.worker, catalog, clock)
         self.indexer = Indexer(store, clock)
+        self.replayer = Replayer(store, clock, bus)
         self.pruner = Pruner(
             store,
             clock,
@@ -97,6 +99,7 @@ class Treadle:
             worker=self.worker,
             activation=self.triggers.activation,
             backfills=self.triggers.backfills,
+            replayer=self.replayer,
             catalog=catalog,
             clock=clock,
             bus=bus,
@@ -124,7 +127,7 @@ class Treadle:
         if engine:
             services += [self.http, self.code, self.worker if resume else _WithoutResuming(self.worker)]
         if triggers:
-            services += [self.triggers, self.pruner, *([self.indexer] if self.settings.search == "on" else [])]
+            services += [self.triggers, self.replayer, self.pruner, *([self.indexer] if self.settings.search == "on" else [])]
         await self._lifecycle.start(services)
 
     async def stop(self) -> None:

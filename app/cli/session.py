@@ -52,6 +52,11 @@ class AtWork:
         self.studio: Studio = treadle.studio(OWNER)
 
     @property
+    def remote(self) -> Remote | None:
+        """The running Treadle that does the work, where there is one."""
+        return self._remote
+
+    @property
     def is_remote(self) -> bool:
         """Whether a running Treadle does the work."""
         return self._remote is not None

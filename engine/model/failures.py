@@ -17,6 +17,7 @@ FailureState = Literal["open", "replaying", "resolved", "replaced", "discarded"]
 and failed again, which stands on the desk in its place; `discarded` was put away with a reason.
 """
 
+EVERY_STATE: tuple[FailureState, ...] = ("open", "replaying", "resolved", "replaced", "discarded")
 ON_DESK: tuple[FailureState, ...] = ("open", "replaying")
 
 ReplayFrom = Literal["failed_step", "start"]

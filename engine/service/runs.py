@@ -185,7 +185,7 @@ class RunService:
             is_test=is_test,
             queued_at=now,
         )
-        run = self._worker.submit(run, document, payload=_payload(input), keeps_document=is_draft)
+        run = self._worker.submit(run, document, payload=payload_of(input), keeps_document=is_draft)
         await self._store.journal.barrier()
         return run
 
@@ -203,7 +203,7 @@ class RunService:
         return await self._store.read(look)
 
 
-def _payload(input: Input) -> bytes | None:
+def payload_of(input: Input) -> bytes | None:
     """
     Return the items a caller gave as they are stored; None leaves the choice to the start node.
 

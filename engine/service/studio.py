@@ -10,10 +10,12 @@ from engine.clock import Clock
 from engine.events.bus import EventBus
 from engine.ids import WorkflowId
 from engine.protocols import Store
+from engine.run.replayer import Replayer
 from engine.run.worker import Worker
 from engine.service.code import CodeService
 from engine.service.disk import DiskService
 from engine.service.drafts import Draft, DraftService, OpenDrafts
+from engine.service.failures import FailureService
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
 from engine.service.samples import Samples
@@ -35,6 +37,7 @@ class Parts:
     worker: Worker
     activation: Activation
     backfills: Backfills
+    replayer: Replayer
     catalog: Catalog
     clock: Clock
     bus: EventBus
@@ -72,6 +75,7 @@ class Studio:
         self.runs = RunService(
             store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
         )
+        self.failures = FailureService(store=parts.store, clock=parts.clock, actor=actor, ring=parts.replayer.ring)
         self.preview = PreviewService(
             store=parts.store,
             drafts=drafts,

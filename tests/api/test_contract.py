@@ -96,6 +96,14 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
         await client.get(f"{API}/runs/{run}/steps/keep/output")
         await client.get(f"{API}/runs/{run}/steps/keep/input")
         await client.get(f"{API}/runs/{run}/events")
+    group = (await client.get(f"{API}/failures")).json()["groups"][0]["id"]
+    await client.get(f"{API}/failures/{group}")
+    discard = (await client.post(f"{API}/failures/discard", json={"group": group, "reason": "known"})).json()["discard"]
+    await client.post(f"{API}/failures/undo", json={"discard": discard})
+    replay = (await client.post(f"{API}/failures/replay", json={"group": group})).json()["id"]
+    await client.get(f"{API}/replays")
+    await client.get(f"{API}/replays/{replay}")
+    await client.post(f"{API}/replays/{replay}/cancel")
     await client.post(f"{API}/runs/{failed['id']}/retry")
     parked = await leave_behind(house.store, house.clock.now(), status=RunStatus.NEEDS_DECISION)
     await client.post(f"{API}/runs/{parked}/decide", json={"decision": "skip"})
@@ -137,12 +145,14 @@ async def with_time(client: httpx.AsyncClient) -> None:
 
 def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:
     """Return every operation with its parameters filled in."""
-    given = {"ref": "none", "run_id": "none", "node": "none", "name": "none", **names}
+    given = {"ref": "none", "run_id": "none", "node": "none", "name": "none", "group": "none", "replay": "none", **names}
     return [(method, API + path.format(**given)) for method, path in (name.split(" ") for name in sorted(contract.operations))]
 
 
 def decision(path: str) -> dict[str, Any]:
     """Return the body that the one operation needs that cannot do without."""
+    if path.startswith(f"{API}/failures/"):
+        return {"json": {"runs": ["run_none"], **({"reason": "known"} if path.endswith("/discard") else {})}}
     return {"json": {"decision": "skip"}} if path.endswith("/decide") else {}
 
 
@@ -183,7 +193,7 @@ async def test_odd_names_break_nothing(client: httpx.AsyncClient, contract: Cont
     """
     Names with odd characters are not found or not accepted; nothing breaks.
     """
-    for method, path in calls(contract, ref=odd, run_id=odd, node=odd, name=odd):
+    for method, path in calls(contract, ref=odd, run_id=odd, node=odd, name=odd, group=odd, replay=odd):
         if odd in path:
             body: dict[str, Any] = {"content": DOCUMENT, "headers": YAML} if method == "PUT" else {}
             answer = await client.request(method, path, **body)

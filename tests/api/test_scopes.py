@@ -30,6 +30,14 @@ NEEDS = {
     ("post", "/runs/{run_id}/cancel"): "run",
     ("post", "/runs/{run_id}/decide"): "run",
     ("post", "/runs/{run_id}/retry"): "run",
+    ("get", "/failures"): "read",
+    ("get", "/failures/{group}"): "read",
+    ("post", "/failures/replay"): "run",
+    ("post", "/failures/discard"): "run",
+    ("post", "/failures/undo"): "run",
+    ("get", "/replays"): "read",
+    ("get", "/replays/{replay}"): "read",
+    ("post", "/replays/{replay}/cancel"): "run",
     ("get", "/schedule"): "read",
     ("get", "/calendars"): "read",
     ("put", "/calendars"): "write",
@@ -76,6 +84,8 @@ async def test_each_route_asks_for_its_scope(house: House, client: httpx.AsyncCl
         options = body if path.endswith(("/workflows", workflow)) and method in ("post", "put") else {"headers": token}
         if path.endswith("/decide"):
             options = {"headers": token, "json": {"decision": "skip"}}
+        if path.startswith("/failures/") and method == "post":
+            options = {"headers": token, "json": {"runs": [run.id], **({"reason": "known"} if "discard" in path else {})}}
         answer = await client.request(method, f"{API}{path}", **options)
         if scope is None:
             assert 401 == answer.status_code, path

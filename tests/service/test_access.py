@@ -14,7 +14,7 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "preview", "schedules", "disk", "tokens", "code")
+SERVICES = ("workflows", "drafts", "runs", "failures", "preview", "schedules", "disk", "tokens", "code")
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -46,6 +46,17 @@ CALLS = {
     "runs.output": ("read", (RUN, "start")),
     "runs.input_page": ("read", (RUN, "start")),
     "runs.finished": ("read", (RUN,)),
+    "failures.groups": ("read", ()),
+    "failures.list_page": ("read", ()),
+    "failures.count": ("read", ()),
+    "failures.get": ("read", (RUN,)),
+    "failures.replays": ("read", ()),
+    "failures.get_replay": ("read", ("replay_none",)),
+    "failures.replay_items": ("read", ("replay_none",)),
+    "failures.replay": ("run", ()),
+    "failures.cancel_replay": ("run", ("replay_none",)),
+    "failures.discard": ("run", (), {"reason": "known"}),
+    "failures.undo": ("run", ()),
     "preview.expression": ("read", (WorkflowId("wf_none"), NodeId("start"), "1")),
     "preview.suggest": ("read", (WorkflowId("wf_none"), NodeId("start"), "1", 1)),
     "preview.sample": ("read", (WorkflowId("wf_none"), NodeId("start"))),
@@ -99,12 +110,12 @@ async def test_exactly_one_scope_opens_each_door(treadle, studio, name, scope):
     With its scope a method gets to work, with any other it refuses and says which one it wants.
     """
     await studio.workflows.create(DOUBLE)
-    needed, arguments = CALLS[name]
+    needed, arguments, *named = CALLS[name]
     service, method = name.split(".")
     call = getattr(getattr(treadle.studio(an_actor(scope, name="a token")), service), method)
     refused = None
     try:
-        answer = call(*arguments)
+        answer = call(*arguments, **(named[0] if named else {}))
         if inspect.isawaitable(answer):
             answer = await answer
     except NotAllowed as error:

@@ -23,6 +23,7 @@ from engine.events.bus import EventBus
 from engine.model.run import Run
 from engine.protocols import RunFilter
 from engine.run.folders import Folders
+from engine.run.replayer import Replayer
 from engine.run.worker import Worker
 from engine.service import Parts, Studio
 from engine.service.samples import Samples
@@ -73,6 +74,7 @@ class House:
             worker=self.worker,
             activation=self.triggers.activation,
             backfills=self.triggers.backfills,
+            replayer=Replayer(self.store, self.clock, self.bus),
             catalog=self.catalog,
             clock=self.clock,
             bus=self.bus,
