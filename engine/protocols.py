@@ -89,6 +89,13 @@ class TriggerState:
     is_paused: bool = False
 
 
+Line = tuple[RunId, int, str, NodeId, str, int, int, str | None, int, bytes | None]
+"""
+A fact written out: run, seq, kind, node, scope, attempt, microseconds since 1970, summary as JSON, 0, payload.
+
+What the hot path hands over instead of a `Fact`: the same, ready to be kept.
+"""
+
 FiringState = Literal["held", "queued", "started", "discarded"]
 
 
@@ -528,6 +535,14 @@ class Journal(Protocol):
 
     def append(self, fact: Fact, *, epoch: int) -> None:
         """Record one fact."""
+
+    def whole(
+        self, run: Run, lines: list[Line], size: int, *, input: bytes, document: Document | None, firing: Firing | None
+    ) -> None:
+        """Record a run that is over already, with its whole journal: `lines`, whose payloads have `size` bytes together."""
+
+    def when_kept(self, told: Callable[[], None]) -> None:
+        """Call `told` on the loop once everything recorded so far is committed, however long the disk refuses."""
 
     def finish(self, run: Run) -> None:
         """Record the run's final or parked status, error and times."""

@@ -20,6 +20,7 @@ from .syntax import Binary, Condition, Literal, Member, Name, Syntax, Unary
 Items = Sequence[Any]
 Values = list[Any]
 Compute = Callable[[Items, int], Values]
+Few = Callable[[Items], "Values | None"]
 Kinds = frozenset[type]
 
 _SAFE: Final = 9e18
@@ -69,6 +70,50 @@ def build_column(tree: Syntax) -> Column | None:
         return compute(items, start)
 
     return Column(checked, column.kinds)
+
+
+def build_few(tree: Syntax) -> Few | None:
+    """
+    Return what computes simple arithmetic over a few items with as little ado as possible, None for any other tree.
+
+    A column pays for itself from some ten items on; this is written out for the one or five that most steps see. It gives None
+    when a value is no number or the result is too large, and the closures do it again.
+    """
+    match tree:
+        case Binary(_, sign, Member(_, Name(_, "item"), left), right) if sign in _ARITHMETIC:
+            match right:
+                case Member(_, Name(_, "item"), name):
+                    return _few_of_two(_ARITHMETIC[sign], left, name)
+                case Literal(_, value) if type(value) in _NUMBERS and _is_simple(value):
+                    return _few_and_constant(_ARITHMETIC[sign], left, value)
+    return None
+
+
+def _few_of_two(function: Callable[[Any, Any], Any], left: str, right: str) -> Few:
+    are_numbers = _NUMBERS.issuperset
+
+    def few(items: Items) -> Values | None:
+        a = [item.get(left) for item in items]
+        b = [item.get(right) for item in items]
+        if not (are_numbers(map(type, a)) and are_numbers(map(type, b))):
+            return None
+        values = list(map(function, a, b))
+        return values if all([-_SAFE < value < _SAFE for value in values]) else None  # noqa: C419 - see above
+
+    return few
+
+
+def _few_and_constant(function: Callable[[Any, Any], Any], left: str, constant: Any) -> Few:
+    are_numbers = _NUMBERS.issuperset
+
+    def few(items: Items) -> Values | None:
+        a = [item.get(left) for item in items]
+        if not are_numbers(map(type, a)):
+            return None
+        values = [function(value, constant) for value in a]
+        return values if all([-_SAFE < value < _SAFE for value in values]) else None  # noqa: C419 - see above
+
+    return few
 
 
 def _build(node: Syntax) -> Column | None:

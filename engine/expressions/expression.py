@@ -10,7 +10,7 @@ from engine.errors import TreadleError
 
 from .analysis import SCOPE_NAMES, analyse
 from .budget import DEFAULT, MEMO, METER, SCOPE, Budget, Meter
-from .columns import build_column
+from .columns import Few, build_column, build_few
 from .errors import ExpressionError, ExpressionProblem, Position
 from .evaluate import build
 from .operators import NeedsMeter
@@ -87,6 +87,15 @@ class Expression:
             case Member(_, Name(_, "item"), name):
                 return name
         return None
+
+    @property
+    def few(self) -> Few | None:
+        """
+        Return a function that computes the value for each of a few items, None when the expression is not simple arithmetic.
+
+        It gives None, or raises whatever, where an item needs a closer look: `evaluate_each` then says what it comes to.
+        """
+        return build_few(self.tree)
 
     def evaluate(self, scope: Mapping[str, object], budget: Budget | None = None) -> object:
         """

@@ -33,7 +33,7 @@ from engine.model.items import SAME, Batch, File, Item, Origins, Output, Outputs
 MAGIC: Final = b"T1"
 CHUNK: Final = 512
 FILE_MARK: Final = "$file:"
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 Reference = tuple[NodeId, str]
 """A node and one of its ports."""
@@ -114,11 +114,11 @@ def encode_outputs(outputs: Outputs, known: Mapping[int, Reference] | None = Non
             if reference is not None:
                 port["r"] = reference
             elif len(items) <= CHUNK:
-                body = orjson.dumps(items, rim, _OPTIONS)
+                body = orjson.dumps(items, rim, OPTIONS)
                 port["b"] = [len(body)]
                 bodies.append(body)
             else:
-                chunks = [orjson.dumps(items[at : at + CHUNK], rim, _OPTIONS) for at in range(0, len(items), CHUNK)]
+                chunks = [orjson.dumps(items[at : at + CHUNK], rim, OPTIONS) for at in range(0, len(items), CHUNK)]
                 port["b"] = [len(chunk) for chunk in chunks]
                 bodies.extend(chunks)
             if origins:
@@ -153,13 +153,13 @@ def _encode_simple(outputs: Outputs, known: Mapping[int, Reference] | None) -> b
             return None
     if len(items) > CHUNK:
         return None
-    begin, end = _simple_header(name, port_in)
+    begin, end = simple_header(name, port_in)
     reference = known.get(id(items)) if known and items else None
     if reference is not None:
         header = f'{begin}{len(items)},"r":{orjson.dumps(reference).decode()}{end}'.encode()
         return b"".join((MAGIC, len(header).to_bytes(4, "little"), header))
     try:
-        body = orjson.dumps(items, None, _OPTIONS)
+        body = orjson.dumps(items, None, OPTIONS)
     except TypeError:
         return None
     header = f'{begin}{len(items)},"b":[{len(body)}]{end}'.encode()
@@ -167,15 +167,27 @@ def _encode_simple(outputs: Outputs, known: Mapping[int, Reference] | None) -> b
 
 
 @lru_cache(maxsize=1024)
-def _simple_header(name: str, port_in: str | None) -> tuple[str, str]:
+def simple_header(name: str, port_in: str | None) -> tuple[str, str]:
     """Return what stands before and behind the count and the place of the body."""
     origins = "" if port_in is None else f',"o":{{{orjson.dumps(port_in).decode()}:"="}}'
     return f'{{"p":[{{"n":{orjson.dumps(name).decode()},"c":', f"{origins}}}]}}"
 
 
+_BATCH_END: Final = simple_header("out", "in")[1].encode()
+
+
 def encode_batch(items: Batch) -> bytes:
     """Write down one batch, such as the input of a run."""
     return encode_outputs({"out": Output(items)})[0]
+
+
+def body_of(payload: bytes) -> bytes | None:
+    """Return the JSON of the items in what `encode_batch` wrote; None for more than one chunk, or with files among them."""
+    start = 6 + int.from_bytes(payload[2:6], "little")
+    header = payload[6:start]
+    if b'"m"' in header or b'"r"' in header or not header.endswith(b"%d]%b" % (len(payload) - start, _BATCH_END)):
+        return None
+    return payload[start:]
 
 
 def decode_batch(payload: bytes) -> Batch:

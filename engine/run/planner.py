@@ -130,6 +130,7 @@ class Plan:
     _first: tuple[NodeId | None] | None = None
     _before: list[int] = field(default_factory=list)
     _openings: dict[NodeId | None, Opening] = field(default_factory=dict)
+    express: dict[NodeId | None, Any] = field(default_factory=dict)
 
     def node(self, node_id: NodeId) -> PlanNode:
         """Return the node of that id; raises `NotFound`."""

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from engine.clock import Clock
@@ -32,9 +33,10 @@ from .compiling import PlanCache
 from .disk import reach_disk
 from .endings import Endings
 from .env import RunEnv, Unlock
+from .express import MOST_ITEMS, find_express
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
-from .payloads import decode_batch, encode_batch
+from .payloads import body_of, decode_batch, encode_batch
 from .planner import Plan
 from .queue import RunQueue
 from .resume import Ending, Restored
@@ -96,6 +98,7 @@ class Worker:
         self._poller: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
         self._is_running = False
+        self._is_express = False
 
     # — start and stop —
 
@@ -107,6 +110,7 @@ class Worker:
         self.env.is_stopping = False
         self.env.journal = self.store.journal
         await load_calendars(self.store, self.env.calendars)
+        self._is_express = hasattr(self.store.journal, "whole") and not self.env.proves_batches
         if hasattr(self.store.journal, "lost"):
             self.store.journal.lost = self._on_lost
             self.store.journal.waits = self._on_waits
@@ -231,6 +235,8 @@ class Worker:
         flight = self._flight(run, plan, items=items)
         keeps = keeps_document if keeps_document is not None else run.is_test or run.workflow_id is None
         kept = document if keeps else None
+        if known is None and self._carry_at_once(flight, start, payload, kept, firing):
+            return flight.run
         may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
         status, at = (RunStatus.RUNNING, self.clock.now()) if may_start else (RunStatus.QUEUED, None)
         flight.run = altered(run, start_node=start, status=status, started_at=at)
@@ -244,6 +250,40 @@ class Worker:
         elif self.bus.is_heard:
             self.bus.publish((queued_event(run, self.clock.now()),))
         return flight.run
+
+    def _carry_at_once(
+        self, flight: Flight, start: NodeId | None, payload: bytes, document: Document | None, firing: Firing | None
+    ) -> bool:
+        """Carry a short run of plain steps here and now, where nobody listens or waits; False when it has to take its turn."""
+        items, journal = flight.items, self.store.journal
+        way = find_express(flight.plan, start)
+        if (
+            way is None
+            or not way.is_worth_trying
+            or len(items) > MOST_ITEMS
+            or not self._is_express
+            or self.bus.is_heard
+            or self._queue.waiting
+            or journal.is_full
+        ):
+            return False
+        run = altered(flight.run, start_node=start, status=RunStatus.RUNNING, started_at=self.clock.now())
+        carried = way.carry(run, self.env, items, body_of(payload))
+        if carried is None:
+            return False
+        self.env.steps_done += carried.steps
+        flight.run = run
+        done = altered(run, status=RunStatus.SUCCEEDED, finished_at=self.clock.now())
+        journal.whole(done, carried.lines, carried.size, input=payload, document=document, firing=firing)
+        journal.when_kept(partial(self._land, flight, done, carried.response))
+        return True
+
+    def _land(self, flight: Flight, run: Run, response: Response | None) -> None:
+        """Tell who waits for a run that was carried at once; it is on disk now."""
+        flight.run = run
+        if response is not None:
+            flight.respond(response)
+        self._announce(flight)
 
     def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> Flight:
         done = asyncio.get_running_loop().create_future()

@@ -58,6 +58,15 @@ class BoundExpression:
         """The names of the scope that the expression mentions."""
         return self._compiled.names
 
+    @property
+    def reads_clock(self) -> bool:
+        """Whether the value depends on the present moment, or on chance."""
+        return self._compiled.reads_clock or self._compiled.is_random
+
+    def few(self) -> Callable[[Batch], list[Any] | None]:
+        """Return what computes the values for a few items; it gives None, or raises, when `values` has to look closer."""
+        return self._compiled.few or self.values
+
     def value(self, item: Item | None = None, index: int = 0, **names: Any) -> Any:
         """Return the value for one item; `names` are laid over the scope."""
         scope = {**self._scope, "item": item, "index": index, **names}

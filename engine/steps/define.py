@@ -34,6 +34,7 @@ from engine.steps.spec import (
     Mode,
     PortsFor,
     PortSpec,
+    Quick,
     SafeFor,
     StepSpec,
 )
@@ -154,6 +155,7 @@ def step(
     timeout: timedelta | None = None,
     sample: Any = None,
     frame: FrameSpec | None = None,
+    quick: Quick | None = None,
 ) -> Callable[[Callable[..., Any]], StepSpec]:
     """Return a decorator that puts a `StepSpec` in the place of a typed function; the function is its `call`."""
 
@@ -180,6 +182,7 @@ def step(
             sample=sample,
             call=accept_field_names(function),
             frame=frame,
+            quick=quick,
         )
 
     return define

@@ -10,14 +10,14 @@ to the DBAPI cursor in groups.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from engine.errors import StoreError
 from engine.ids import RunId
 from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
-from engine.protocols import Firing
+from engine.protocols import Firing, Line
 
 from .documents import document_text
 from .flush_waits import TOUCHING, WaitChange, WaitsWritten, queue_woken, wait_change, write_waits
@@ -30,16 +30,19 @@ log = logging.getLogger(__name__)
 FACT: Final = 0
 START: Final = 1
 FINISH: Final = 2
+WHOLE: Final = 5
 
 Record = tuple[int, Any, Any]
-"""`(FACT, Fact, epoch)`, `(START, Run, Beginning)` or `(FINISH, Run, None)`."""
+"""`(FACT, Fact, epoch)`, `(START, Run, Beginning)`, `(FINISH, Run, None)` or `(WHOLE, Run, Whole)`."""
 
 Beginning = tuple[bytes | None, Document | None, Firing | None]
+Whole = tuple[bytes, Document | None, Firing | None, list[Line]]
 
 _FINAL_TEXTS: Final = frozenset(status.value for status in FINAL)
 _BROKEN: Final = -1
 _WAIT: Final = 4
 _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED
+_FIRST: Final = frozenset({START, WHOLE})
 
 
 class Segment:
@@ -92,6 +95,8 @@ class Segment:
                         take((_WAIT, run_id, more, wait_change(thing)))
                 elif kind == START:
                     take((START, run_id, thing, self._beginning(thing, more)))
+                elif kind == WHOLE:
+                    take((WHOLE, run_id, thing, (*self._beginning(thing, more[:3]), self._lines(more[3]))))
                 else:
                     take((FINISH, run_id, thing, None))
             except (StoreError, OSError):
@@ -108,6 +113,20 @@ class Segment:
         values = fact_values(fact, self._payloads.pack(payload, owned))
         self._owned.extend((digest, fact.run_id) for digest in owned)
         return values
+
+    def _lines(self, lines: list[Line]) -> Sequence[Values]:
+        """Return the rows of a whole journal: the lines as they are, but for those whose payload is kept in another form."""
+        for line in lines:
+            if not is_plain(line[9]):
+                break
+        else:
+            return lines
+        rows: list[Values] = []
+        owned: set[str] = set()
+        for line in lines:
+            rows.append((*line[:8], *self._payloads.pack(line[9], owned)))
+        self._owned.extend((digest, lines[0][0]) for digest in owned)
+        return rows
 
     def _beginning(self, run: Run, beginning: Beginning) -> tuple[Values | None, Values | None]:
         data, document, firing = beginning
@@ -129,7 +148,7 @@ class Segment:
         `ended` then holds the runs whose end this was.
         """
         steps, self.ended = self._steps, []
-        fresh = {step[1] for step in steps if step[0] == START and step[3][0] is not None}
+        fresh = {step[1] for step in steps if step[0] == WHOLE or (step[0] == START and step[3][0] is not None)}
         refused = self._write_firings(cursor, statements) if fresh else frozenset()
         asked = {step[1] for step in steps} - fresh
         epochs, finals = _stored(cursor, statements, asked)
@@ -149,6 +168,13 @@ class Segment:
                     fact_rows.append(more)
                 else:
                     lost.add(RunId(run_id))
+            elif kind == WHOLE and run_id not in refused and run_id not in epochs:
+                epochs[run_id], new[run_id], finals[run_id] = what.epoch, what, what.status._value_
+                first_inputs.append(more[0])
+                fact_rows += more[2]
+                self.ended.append(what)
+                if more[1] is None and what.firing_id is not None:
+                    fired.append((run_id, what.firing_id))
             elif kind == START and more[0] is not None and run_id not in refused and run_id not in epochs:
                 epochs[run_id], new[run_id] = what.epoch, what
                 first_inputs.append(more[0])
@@ -193,7 +219,7 @@ class Segment:
 
         A firing that waits in the inbox is taken over by the run that names it.
         """
-        firings = {step[1]: step[3][1] for step in self._steps if step[0] == START and step[3][1] is not None}
+        firings = {step[1]: step[3][1] for step in self._steps if step[0] in _FIRST and step[3][1] is not None}
         if not firings:
             return frozenset()
         if statements.keep_firings.run(cursor, list(firings.values())) == len(firings):

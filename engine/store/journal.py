@@ -13,9 +13,9 @@ from engine.errors import StoreError
 from engine.ids import RunId
 from engine.model.run import Fact, Run
 from engine.model.workflow import Document
-from engine.protocols import Firing
+from engine.protocols import Firing, Line
 
-from .flush import FACT, FINISH, START
+from .flush import FACT, FINISH, START, WHOLE
 from .rows import optional_moment_of
 from .writer import CHANGE, Change, Report, Writer
 
@@ -54,6 +54,7 @@ class SqlJournal:
         "_entries",
         "_given",
         "_is_planned",
+        "_landing",
         "_loop",
         "_taken_bytes",
         "_waiting",
@@ -74,6 +75,7 @@ class SqlJournal:
         self._bytes = 0
         self._taken_bytes: deque[tuple[int, int]] = deque()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._landing: deque[tuple[int, Callable[[], None]]] = deque()
         self._is_planned = False
 
     def start(
@@ -93,6 +95,16 @@ class SqlJournal:
         self._entries.append((FACT, fact, epoch))
         if fact.payload:
             self._hold(len(fact.payload))
+        if not self._is_planned:
+            self._plan()
+
+    def whole(
+        self, run: Run, lines: list[Line], size: int, *, input: bytes, document: Document | None, firing: Firing | None
+    ) -> None:
+        """Record a run that is over already, with its whole journal: `lines`, whose payloads have `size` bytes together."""
+        self._given += 1
+        self._entries.append((WHOLE, run, (input, document, firing, lines)))
+        self._hold(size + len(input))
         if not self._is_planned:
             self._plan()
 
@@ -117,6 +129,13 @@ class SqlJournal:
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((self._given, future))
         await future
+
+    def when_kept(self, told: Callable[[], None]) -> None:
+        """Call `told` on the loop once everything recorded so far is committed, however long the disk refuses."""
+        if self._given == self._committed:
+            self._loop.call_soon(told)
+        else:
+            self._landing.append((self._given, told))
 
     @property
     def is_full(self) -> bool:
@@ -155,6 +174,14 @@ class SqlJournal:
                     waiter.set_exception(_copy_of(report.error))
         if report.has_rung and report.error is None:
             self.rung()
+        if report.error is None:
+            landing = self._landing
+            while landing and landing[0][0] <= report.upto:
+                told = landing.popleft()[1]
+                try:
+                    told()
+                except Exception:
+                    log.exception("who asked to be told of the disk failed")
         if report.lost:
             try:
                 self.lost(tuple(sorted(report.lost)))

@@ -29,7 +29,7 @@ from engine.ids import RunId
 from engine.model.run import Run
 
 from .database import Database
-from .flush import FACT, START, Segment
+from .flush import FACT, START, WHOLE, Segment
 from .flush_waits import WaitsWritten
 from .payloads import Payloads
 from .statements import statements_for
@@ -220,7 +220,7 @@ class Writer:
         for record in records:
             if record[0] == FACT:
                 firsts.setdefault(record[1].run_id, record)
-            elif record[0] == START and record[2][0] is not None:
+            elif record[0] == WHOLE or (record[0] == START and record[2][0] is not None):
                 firsts.setdefault(record[1].id, record)
         connection, cursor, _ = self._connect()
         with self._database.gate, connection.begin():

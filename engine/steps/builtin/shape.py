@@ -23,6 +23,7 @@ from engine.steps.builtin.parts import (
     without,
 )
 from engine.steps.builtin.paths import drop, get, put, split_path
+from engine.steps.builtin.quick import quick_set
 from engine.steps.contract import BatchCall, Computed
 from engine.steps.define import ADVANCED, Between, Expressions, Label, Options, step
 
@@ -56,7 +57,14 @@ async def generate(
     return Output(made, {"in": array("i", (came_from,)) * count})
 
 
-@step("data.set", "Set fields", icon="edit", keywords=("edit", "add", "map", "compute", "fields"), sample=[{"total": 12.5}])
+@step(
+    "data.set",
+    "Set fields",
+    icon="edit",
+    keywords=("edit", "add", "map", "compute", "fields"),
+    sample=[{"total": 12.5}],
+    quick=quick_set,
+)
 def set_fields(
     batch: BatchCall,
     fields: Annotated[
