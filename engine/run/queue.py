@@ -34,6 +34,11 @@ class RunQueue(Generic[T]):
         """How many wait."""
         return sum(len(line) for line in self._waiting.values())
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits, or would have to."""
+        return bool(self._waiting) or self._count >= self.slots
+
     def offer(self, thing: T, *, key: str, limit: int | None) -> bool:
         """Let it start (True), or let it wait behind the others (False)."""
         if self._count < self.slots and key not in self._waiting and (limit is None or self._running[key] < limit):

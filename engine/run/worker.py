@@ -263,7 +263,7 @@ class Worker:
             or len(items) > MOST_ITEMS
             or not self._is_express
             or self.bus.is_heard
-            or self._queue.waiting
+            or self._queue.is_crowded
             or journal.is_full
         ):
             return False
