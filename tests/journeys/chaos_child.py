@@ -97,12 +97,17 @@ def open_runs(work: Any) -> list[Any]:
     return found
 
 
+def asking_runs(work: Any) -> list[Any]:
+    """Return the runs that want to know what became of a change."""
+    found: list[Any] = work.runs.list_page(RunFilter(statuses=(RunStatus.NEEDS_DECISION,), limit=200))
+    return found
+
+
 async def help_out(treadle: Treadle) -> None:
     """Be the people whom runs wait for: decide, approve, send signals."""
     while True:
         await asyncio.sleep(0.05)
-        asking = RunFilter(statuses=(RunStatus.NEEDS_DECISION,), limit=200)
-        for run in await treadle.store.read(lambda work: work.runs.list_page(asking)):
+        for run in await treadle.store.read(asking_runs):
             with contextlib.suppress(TreadleError):  # somebody else decided, or it is on its way
                 await treadle.worker.decide(run.id, "retry")
 
