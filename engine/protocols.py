@@ -202,6 +202,14 @@ class Runs(Protocol):
     def payload(self, run_id: RunId, seq: int) -> bytes | None:
         """Return the payload of one fact."""
 
+    def take_facts(self, source: RunId, target: RunId, seqs: Sequence[int], *, rewritten: Mapping[int, bytes]) -> int:
+        """
+        Make facts of one run those of another, new one, numbered from 0 in the order of `seqs`; returns how many.
+
+        They are taken as they stand, bytes that are kept outside are shared. `rewritten` gives some of them, by their number in
+        the old run, another payload.
+        """
+
     def request_cancel(self, run_id: RunId) -> Run:
         """Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is."""
 

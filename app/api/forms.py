@@ -10,6 +10,8 @@ from engine.model.durations import format_duration
 from engine.model.run import Run, Step
 from engine.model.workflow import Version, Workflow
 from engine.protocols import WorkflowRow
+from engine.run.payloads import show
+from engine.service.receipts import Receipt
 from engine.service.views import finished_form
 from engine.steps.spec import FieldSpec, PortSpec, StepSpec
 
@@ -77,6 +79,19 @@ def step_form(step: Step) -> dict[str, Any]:
         "error": dict(step.error) if step.error else None,
         "retry_at": moment(step.retry_at),
         "log": [dict(line) for line in step.log],
+    }
+
+
+def receipt_form(receipt: Receipt) -> dict[str, Any]:
+    """Return what became of one change outside."""
+    return {
+        "item": receipt.item,
+        "state": receipt.state,
+        "at": moment(receipt.at),
+        "attempt": receipt.attempt,
+        "error": dict(receipt.error) if receipt.error else None,
+        "output": [show(item) for item in receipt.output],
+        "key": receipt.key,
     }
 
 

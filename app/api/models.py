@@ -48,6 +48,49 @@ class Decide(In):
     items: list[Annotated[int, Field(ge=0, le=1_000_000_000)]] | None = Field(None, min_length=1, max_length=10_000)
 
 
+class ForkRun(In):
+    """
+    How the new run is to differ from the old one.
+
+    Steps that changed something outside behind the place of the fork need a choice: `reuse` what they gave, or do them `again`.
+    """
+
+    at: str | None = Field(
+        None, max_length=200, pattern=r"^[^\x00]*$", description="The first step to run again; where it failed when left out."
+    )
+    input: dict[str, Any] | list[dict[str, Any]] | None = Field(
+        None, description="The items that arrive there, in place of those that did."
+    )
+    document: dict[str, Any] | str | None = Field(None, description="A whole document, as JSON or as text, to run instead.")
+    use: Literal["same", "draft", "active"] = Field(
+        "same", description="The document the run had, the workflow's draft, or its active version."
+    )
+    effects: dict[str, Literal["reuse", "again"]] = Field(default_factory=dict, description="By step.")
+    otherwise: Literal["ask", "reuse", "again"] = Field("ask", description="For the others; `ask` is a 409 that lists them.")
+    dry: bool = Field(False, description="Describe changes outside and make none.")
+
+
+class EffectRow(BaseModel):
+    """What became of one change outside."""
+
+    item: int | None
+    state: Literal["done", "failed", "skipped", "uncertain", "under_way"]
+    at: str
+    attempt: int
+    error: dict[str, Any] | None
+    output: list[dict[str, Any]]
+    key: str
+
+
+class EffectPage(BaseModel):
+    """Some of the changes a step made outside, in the order of the items."""
+
+    effects: list[EffectRow]
+    total: int
+    offset: int
+    counts: dict[str, int]
+
+
 class Problem(BaseModel):
     """What went wrong, what to do about it, and where it is."""
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
-from app.api.forms import run_form, step_form
-from app.api.models import DataPage, Decide, FinishedRun, RunPage, RunRow, Status, StepList
+from app.api.forms import receipt_form, run_form, step_form
+from app.api.models import DataPage, Decide, EffectPage, FinishedRun, ForkRun, RunPage, RunRow, Status, StepList
 from engine.access import may
 from engine.errors import BadRequest
 from engine.ids import RunId
+from engine.model.codec import read_document
 from engine.model.run import RunStatus
+from engine.model.workflow import Document
 from engine.protocols import RunFilter
 from engine.run.payloads import show
 from engine.service.views import finished_form
@@ -24,6 +27,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 RunRef = Annotated[str, Path(description="The run's id.", max_length=100, pattern=NO_NUL)]
 NodeRef = Annotated[str, Path(description="The node's id.", max_length=200, pattern=NO_NUL)]
+ScopeName = Annotated[str, Query(description="The pass of a loop, as the step names it.", max_length=500, pattern=NO_NUL)]
 PortName = Annotated[str, Query(description="The port.", max_length=100)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -133,6 +137,51 @@ async def decide_run(studio: Caller, run_id: RunRef, given: Decide) -> Response:
     """
     run = await studio.runs.decide(run_id, given.decision, node=given.node, items=given.items)
     return answer(run_form(run), 202)
+
+
+@router.get(
+    "/{run_id}/steps/{node}/effects",
+    summary="Read what a step changed",
+    responses={200: {"model": EffectPage}, **problems(404)},
+)
+async def read_effects(
+    studio: Caller, run_id: RunRef, node: NodeRef, scope: ScopeName = "", offset: Offset = 0, limit: Limit = 100
+) -> Response:
+    """Item by item: what was done outside, with its receipt, what failed, what was left out, and what is uncertain."""
+    page = await studio.runs.receipts(run_id, node, scope=scope, offset=offset, limit=limit)
+    rows = [receipt_form(receipt) for receipt in page.receipts]
+    return answer({"effects": rows, "total": page.total, "offset": page.offset, "counts": page.counts})
+
+
+@router.post(
+    "/{run_id}/fork",
+    summary="Go on from a step",
+    status_code=202,
+    responses={202: {"model": RunRow}, **problems(400, 404, 409)},
+)
+async def fork_run(studio: Caller, run_id: RunRef, given: ForkRun, request: Request) -> Response:
+    """
+    A new run that takes over what stands before a step, with other data or another document.
+
+    When steps behind it have changed something outside and no choice is made, the answer is 409 `effects_to_decide`, and
+    `where.steps` lists them.
+    """
+    run = await studio.runs.fork(
+        run_id,
+        at=given.at,
+        input=given.input,
+        document=_document(given),
+        effects=given.effects,
+        otherwise=given.otherwise,
+        is_dry=given.dry,
+    )
+    return answer(run_form(run), 202, location=f"{request.scope['root_path']}/runs/{run.id}")
+
+
+def _document(given: ForkRun) -> Document | Literal["same", "draft", "active"]:
+    if given.document is None:
+        return given.use
+    return read_document(given.document if isinstance(given.document, str) else orjson.dumps(given.document).decode())
 
 
 @router.post("/{run_id}/retry", summary="Run again", status_code=202, responses={202: {"model": RunRow}, **problems(404, 409)})

@@ -27,7 +27,7 @@ from engine.model.durations import parse_duration
 from engine.model.run import Run, RunStatus
 from engine.protocols import RunFilter
 
-runs = typer.Typer(help="Runs: list, show, retry, decide, cancel.", no_args_is_help=True)
+runs = typer.Typer(help="Runs: list, show, retry, fork, decide, cancel.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(help="The run's id.")]
 
 EXITS = {RunStatus.SUCCEEDED: Exit.DONE, RunStatus.WAITING: Exit.PARKED, RunStatus.NEEDS_DECISION: Exit.PARKED}
@@ -253,6 +253,45 @@ async def retry(run_id: RunArgument, data: DataOption = None, as_json: AsJson = 
     """Run again from the failed step, with what the steps before it gave."""
     async with at_work(data, engine=True) as work:
         finished = await work.retry(run_id)
+    say_finished(finished, as_json=as_json)
+    status = RunStatus(finished["status"])
+    return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)
+
+
+@runs.command("fork")
+@command
+async def fork(
+    run_id: RunArgument,
+    at: Annotated[str | None, typer.Option("--at", help="The first step to run again; where it failed when left out.")] = None,
+    given: Annotated[
+        str, typer.Option("--input", help="Items that arrive there: JSON, or @FILE, or @- for standard input.")
+    ] = "",
+    file: Annotated[Path | None, typer.Option("--document", help="Run this document instead of the one the run had.")] = None,
+    use: Annotated[
+        Literal["same", "draft", "active"],
+        typer.Option("--use", help="The document: the run's, the draft, the active version."),
+    ] = "same",
+    reuse: Annotated[list[str] | None, typer.Option("--reuse", help="Keep what this step changed outside; repeat it.")] = None,
+    again: Annotated[list[str] | None, typer.Option("--again", help="Do this step's changes once more; repeat it.")] = None,
+    otherwise: Annotated[
+        Literal["ask", "reuse", "again"], typer.Option("--otherwise", help="For steps not named; ask refuses and lists them.")
+    ] = "ask",
+    dry: Annotated[bool, typer.Option("--dry", help="Describe changes outside and make none.")] = False,
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Go on from a run as a new one: from any step, with other data or another document."""
+    wish = {
+        "at": at,
+        "input": read_input(given),
+        "document": read_checked(file) if file is not None else None,
+        "use": use,
+        "effects": {**dict.fromkeys(reuse or (), "reuse"), **dict.fromkeys(again or (), "again")},
+        "otherwise": otherwise,
+        "dry": dry,
+    }
+    async with at_work(data, engine=True) as work:
+        finished = await work.fork(run_id, wish)
     say_finished(finished, as_json=as_json)
     status = RunStatus(finished["status"])
     return EXITS.get(status, Exit.FAILED if status.is_final else Exit.DONE)

@@ -109,6 +109,22 @@ class AtWork:
             return await self._follow(self._remote, await self._remote.call("POST", f"/runs/{run_id}/retry"))
         return await self._finish(await self.studio.runs.retry(run_id))
 
+    async def fork(self, run_id: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """Go on from a run as the API's `fork` says, and return the finished new run."""
+        if self._remote:
+            return await self._follow(self._remote, await self._remote.call("POST", f"/runs/{run_id}/fork", json=wish))
+        document = wish["use"] if wish["document"] is None else read_document(wish["document"])
+        run = await self.studio.runs.fork(
+            run_id,
+            at=wish["at"],
+            input=wish["input"],
+            document=document,
+            effects=wish["effects"],
+            otherwise=wish["otherwise"],
+            is_dry=wish["dry"],
+        )
+        return await self._finish(run)
+
     async def decide(
         self, run_id: str, decision: Literal["retry", "skip"], *, node: str | None = None, items: list[int] | None = None
     ) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class FactKind(StrEnum):
     STEP_CANCELLED = "step_cancelled"
     STEP_DECIDED = "step_decided"
     EFFECTS = "effects"
+    FORKED = "forked"
     SCOPE_DONE = "scope_done"
     SCOPE_FAILED = "scope_failed"
     STEP_WAITING = "step_waiting"

@@ -18,6 +18,7 @@ from engine.model.run import FactKind
 from engine.steps.contract import ItemFailures, StopRun, Wait
 
 from .calling import Calling, Calls, call_batch, call_each
+from .dry import describe_step
 from .execution import Execution
 from .ledger import Ledger
 from .logs import NODE
@@ -100,6 +101,8 @@ async def run_step(
 
 async def attempt_step(attempt: Attempt, execution: Execution) -> Attempt:
     """Carry one try at one step from start to an outcome."""
+    if execution.is_dry and attempt.planned.writes:
+        return replace(attempt, outcome=describe_step(attempt.planned, attempt.ports, execution))
     attempt = record_start(attempt, execution)
     attempt = resolve_action(attempt, execution)
     attempt = await unlock_connection(attempt, execution)

@@ -203,7 +203,7 @@ class PlanCache:
     """Plans of the versions that ran last, so that a busy workflow is compiled once."""
 
     def __init__(self, catalog: Catalog, *, keep: int = 256) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._keep = keep
         self._plans: OrderedDict[VersionId, Plan] = OrderedDict()
 
@@ -211,7 +211,7 @@ class PlanCache:
         """Return the plan of a version; a document that is not the one kept under that id is compiled anew."""
         plan = self._plans.get(version_id)
         if plan is None or (plan.document is not document and plan.document != document):
-            plan = self._plans[version_id] = compile_plan(document, self._catalog)
+            plan = self._plans[version_id] = compile_plan(document, self.catalog)
             while len(self._plans) > self._keep:
                 self._plans.popitem(last=False)
         else:

@@ -109,12 +109,26 @@ class Begun:
             self.skipped |= meant
         self.open = self.open - meant
 
+    def part(self, *, is_void: bool) -> None:
+        """Leave the tries of the run that these facts were taken from behind; what is done stays done."""
+        self.tries.clear()
+        self.failed.clear()
+        self.decision = None
+        if is_void:
+            self.open.clear()
+            self.is_whole = False
+
     def _keep(self, fact: Fact) -> None:
         if fact.payload is not None:
             self._receipts.append(fact.payload)
 
     def _let_try_again(self) -> None:
         self.failed = {index: error for index, error in self.failed.items() if not error.retryable}
+
+    @property
+    def attempt(self) -> int:
+        """The number of the last try."""
+        return self.tries[-1].attempt if self.tries else 1
 
     @property
     def due_at(self) -> datetime | None:

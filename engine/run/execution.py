@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted, StepWaiting, StepWoken
+from engine.ids import RunId
 from engine.model.items import Batch, Outputs
 from engine.model.run import FactKind, Run
 from engine.model.waits import Waiting
@@ -17,6 +18,7 @@ from engine.steps.contract import Context, Response, Wait
 
 from .disk import reach_disk
 from .env import RunEnv
+from .forked import Forked, effect_key
 from .lineage import Lineage
 from .logs import StepLog
 from .outcomes import Again, Ended
@@ -42,8 +44,8 @@ class Execution:
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "has_responded", "is_ending", "known", "pending", "plan", "progress",
-        "response", "run",
+        "_folder", "_scope", "_seq", "env", "forked", "has_responded", "is_ending", "known", "pending", "plan",
+        "progress", "response", "run",
     )  # fmt: skip
 
     def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
@@ -56,6 +58,7 @@ class Execution:
         self.response: Response | None = None
         self.is_ending = False
         self.pending: Pending | None = None
+        self.forked: Forked | None = None
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
         self._folder: Path | None = None
@@ -100,11 +103,23 @@ class Execution:
             workflow_id=run.workflow_id or "",
             item_index=index,
             attempt=attempt,
-            idempotency_key=f"{run.id}:{planned.id}:{index}",
+            idempotency_key=effect_key(self.key_run(planned), "", planned.id, index),
             woken=self.pending.woken.get(planned.index) if self.pending is not None else None,
             code=env.code,
             stops_at_failure=planned.node.on_error == "stop",
         )
+
+    def key_run(self, planned: PlanNode) -> RunId:
+        """Return the run that the idempotency keys of a step name: this one, or the one that it tries again."""
+        forked = self.forked
+        if forked is not None and forked.key_run is not None and forked.keeps_keys(planned.id):
+            return forked.key_run
+        return self.run.id
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether changes outside are described and not made."""
+        return self.forked is not None and self.forked.is_dry
 
     def step_log(self, planned: PlanNode, attempt: int) -> StepLog:
         """Return the log of one step; its lines become facts."""

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.errors import TreadleError
+from engine.ids import NodeId
 from engine.model.items import Batch, Output, Outputs
 from engine.model.run import FINAL, Run, RunStatus
 from engine.model.workflow import DEFAULT_OUT
@@ -164,7 +165,11 @@ def _given(execution: Execution, items: Batch) -> dict[int, Mapping[str, Batch]]
     """Return what the first nodes get: the run's input instead of what edges bring."""
     plan, start = execution.plan, execution.run.start_node
     first = plan.opening(None).ready if start is None else (plan.node(start).index,)
-    return {index: {plan.nodes[index].first_in: items} for index in first}
+    given: dict[int, Mapping[str, Batch]] = {index: {plan.nodes[index].first_in: items} for index in first}
+    forked = execution.forked
+    if forked is not None and forked.given is not None and (index := plan.index.get(forked.at or NodeId(""))) is not None:
+        given[index] = {plan.nodes[index].first_in: forked.given}
+    return given
 
 
 def _on_the_spot(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Output] | Outcome | None:

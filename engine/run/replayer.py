@@ -21,12 +21,12 @@ from engine.events.types import Event, RunFinished
 from engine.ids import RunId, VersionId
 from engine.model.codec import document_hash, read_document
 from engine.model.failures import ItemState, Replay
-from engine.model.run import Fact, Run
+from engine.model.run import Fact, FactKind, Run
 from engine.model.workflow import Document
 from engine.protocols import Store, UnitOfWork
 
+from .fork import facts_for_retry, run_for_retry
 from .payloads import Payload
-from .takeover import facts_for_retry, run_for_retry
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,9 @@ def prepare(work: UnitOfWork, replay: Replay, run_id: RunId, clock: Clock) -> Be
     payload = replay.input if replay.input is not None else work.runs.get_input(run_id)
     facts: list[Fact] = []
     if replay.start == "failed_step":
-        known = facts_for_retry(work.runs.facts(run_id, with_payload=True), new.id)
+        stored = work.runs.facts(run_id, with_payload=True)
+        same = replay.version == "same" and replay.input is None
+        known = facts_for_retry(stored, run_id, new.id, now=clock.now(), keeps_keys=same)
         facts = known if replay.version == "same" else facts_for(document, known)
     return Begun(run_id, new, payload, document if is_kept else None, facts)
 
@@ -166,9 +168,12 @@ def facts_for(document: Document, facts: Sequence[Fact]) -> list[Fact]:
     kept: list[Fact] = []
     names: set[str] = set()
     for fact in facts:
+        if fact.kind is FactKind.FORKED:
+            kept.append(replace(fact, seq=len(kept)))
+            continue
         if fact.node not in document.nodes:
             continue
-        if fact.payload is not None:
+        if fact.kind is FactKind.STEP_SUCCEEDED and fact.payload is not None:
             payload = Payload(fact.payload)
             refers = [payload.reference(port) for port in payload.ports]
             if any(one is not None and one[0] not in names for one in refers):

@@ -14,6 +14,7 @@ from engine.steps.contract import Response, Wait
 
 from .attempt import Earlier
 from .effects import LEDGER, Begun, Question, Uncertain, way_after_crash
+from .forked import Forked
 from .payloads import Payload, Reference, StoredOutputs
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Restored:
         ending: Ending | None = None
         was_cancelled = False
         for fact in self.facts:
+            if fact.kind is FactKind.FORKED:
+                execution.forked = forked = Forked.of_fact(fact)
+                for number, step in begun.items():
+                    step.part(is_void=(execution.plan.nodes[number].id, fact.scope) in forked.void)
+                continue
             index = nodes.get(fact.node)
             if index is None:
                 continue
@@ -160,9 +166,7 @@ class Restored:
                         _leave_out(execution, index)
                         continue
                     case "skip":
-                        execution.record(
-                            FactKind.EFFECTS, planned, attempt=step.tries[-1].attempt, summary={"skipped": step.uncertain}
-                        )
+                        execution.record(FactKind.EFFECTS, planned, attempt=step.attempt, summary={"skipped": step.uncertain})
                         step.skipped |= step.open
             if step.is_left_out:
                 _leave_out(execution, index)

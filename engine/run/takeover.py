@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from engine.errors import BadRequest, NotFound
-from engine.ids import NodeId, RunId, VersionId, new_run_id
+from engine.ids import NodeId, RunId, VersionId
 from engine.model.items import Batch
-from engine.model.run import Fact, FactKind, Run, RunStatus
+from engine.model.run import Fact, FactKind, Run
 from engine.model.waits import Waiting
 from engine.model.workflow import Document
 from engine.protocols import Store, UnitOfWork
@@ -145,25 +145,3 @@ def _questions(asked: Mapping[str, Any] | None) -> dict[NodeId, list[int] | None
 def _listed(items: Sequence[int]) -> str:
     shown = ", ".join(map(str, items[:20]))
     return f"item {shown}" if len(items) == 1 else f"items {shown}{', …' if len(items) > 20 else ''}"
-
-
-def run_for_retry(old: Run, *, now: datetime) -> Run:
-    """Return the new run that repeats an old one."""
-    return Run(
-        id=new_run_id(now),
-        workflow_id=old.workflow_id,
-        workflow_name=old.workflow_name,
-        version_id=old.version_id,
-        status=RunStatus.QUEUED,
-        trigger=old.trigger,
-        start_node=old.start_node,
-        is_test=old.is_test,
-        retry_of=old.id,
-        queued_at=now,
-    )
-
-
-def facts_for_retry(facts: Sequence[Fact], run_id: RunId) -> list[Fact]:
-    """Return what a new run knows from the start when it goes on from where an old one failed: the steps that succeeded."""
-    kept = [fact for fact in facts if fact.kind is FactKind.STEP_SUCCEEDED and "ends" not in fact.summary]
-    return [replace(fact, run_id=run_id, seq=seq) for seq, fact in enumerate(kept)]

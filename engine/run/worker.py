@@ -20,8 +20,9 @@ from engine.clock import Clock
 from engine.errors import Conflict, NotFound, TreadleError
 from engine.events.bus import EventBus
 from engine.ids import NodeId, RunId
+from engine.model.codec import document_hash
 from engine.model.items import Batch
-from engine.model.run import Fact, Run, RunStatus
+from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import Firing, Store, UnitOfWork
 from engine.steps.catalog import Catalog
@@ -36,12 +37,13 @@ from .env import RunEnv, Unlock
 from .express import MOST_ITEMS, find_express
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
+from .fork import Fork, fork_run
 from .payloads import body_of, decode_batch, encode_batch
 from .planner import Plan
 from .queue import RunQueue
-from .resume import Ending, Restored
+from .resume import Ending
 from .slots import altered
-from .takeover import Answer, Decision, check_answer, facts_for_retry, find_open, run_for_retry
+from .takeover import Answer, Decision, check_answer, find_open
 from .waker import Waker
 
 log = logging.getLogger(__name__)
@@ -210,7 +212,6 @@ class Worker:
         payload: bytes | None = None,
         firing: Firing | None = None,
         keeps_document: bool | None = None,
-        known: list[Fact] | None = None,
     ) -> Run:
         """
         Start a run, or let it wait for a slot; returns it as it now stands.
@@ -218,14 +219,10 @@ class Worker:
         `run` names id, workflow, version and trigger; the start node is found where it names none. `items` is the batch of the
         start node (None: the sample of a manual trigger, else one empty item), `payload` the same batch where it is encoded
         already. `firing` is stored with the run in one transaction. `keeps_document` says that the text stands with the run
-        because no stored version has it (default: a test, or a run without a workflow). `known` are facts that hold from the
-        start: steps that another run has done for this one.
+        because no stored version has it (default: a test, or a run without a workflow).
         It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` for a plan that cannot be.
         """
-        if not self._is_running:
-            raise Conflict(
-                "This Treadle starts no runs now; its engine is stopped or about to stop.", hint="Try again in a moment."
-            )
+        self._check_running()
         plan = self.plans.get(run.version_id, document)
         start = plan.choose_start(run.start_node)
         if items is None:
@@ -235,16 +232,12 @@ class Worker:
         flight = self._flight(run, plan, items=items)
         keeps = keeps_document if keeps_document is not None else run.is_test or run.workflow_id is None
         kept = document if keeps else None
-        if known is None and self._carry_at_once(flight, start, payload, kept, firing):
+        if self._carry_at_once(flight, start, payload, kept, firing):
             return flight.run
         may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
         status, at = (RunStatus.RUNNING, self.clock.now()) if may_start else (RunStatus.QUEUED, None)
         flight.run = altered(run, start_node=start, status=status, started_at=at)
         self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
-        if known:
-            flight.restored = Restored(known)
-            for fact in known:
-                self.store.journal.append(fact, epoch=flight.run.epoch)
         if may_start:
             self._begin(flight)
         elif self.bus.is_heard:
@@ -284,6 +277,12 @@ class Worker:
         if response is not None:
             flight.respond(response)
         self._announce(flight)
+
+    def _check_running(self) -> None:
+        if not self._is_running:
+            raise Conflict(
+                "This Treadle starts no runs now; its engine is stopped or about to stop.", hint="Try again in a moment."
+            )
 
     def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> Flight:
         done = asyncio.get_running_loop().create_future()
@@ -414,21 +413,31 @@ class Worker:
 
         Raises `NotFound`, and `Conflict` when the run is not over or succeeded.
         """
-        old, document, payload, facts = await self.store.read(
-            lambda work: (
-                work.runs.get(run_id),
-                work.runs.get_document(run_id),
-                work.runs.get_input(run_id),
-                work.runs.facts(run_id, with_payload=True),
-            )
-        )
+        old = await self.store.read(lambda work: work.runs.get(run_id))
         if old.status not in (RunStatus.FAILED, RunStatus.CANCELLED):
             raise Conflict(f"The run {run_id} is {old.status.value}; only a failed or cancelled run can be tried again.")
-        new = run_for_retry(old, now=self.clock.now())
-        known = facts_for_retry(facts, new.id)
-        run = self.submit(new, document, payload=payload, keeps_document=True, known=known)
-        await reach_disk(self.store.journal)
-        return run
+        return await self.fork(run_id, Fork())
+
+    async def fork(self, run_id: RunId, fork: Fork) -> Run:
+        """
+        Start a new run that goes on from an old one with what it gave so far (see `engine.run.fork`); returns it once queued.
+
+        Raises `NotFound`, `Conflict` for a run that is at work, `EffectsToDecide` where a choice is missing, `BadRequest`.
+        """
+        self._check_running()
+        if fork.document is not None:
+            self.plans.get(document_hash(fork.document), fork.document)
+        catalog, now = self.plans.catalog, self.clock.now()
+        run, document = await self.store.write(lambda work: fork_run(work, run_id, fork, catalog, now=now))
+        return self.take(run, document)
+
+    def take(self, run: Run, document: Document) -> Run:
+        """Take a run in hand that stands as queued in the store; returns it as it now stands."""
+        if not self._is_running or run.id in self._flights:
+            return run  # it is found at the next start, or was found already
+        flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
+        self._enqueue(flight)
+        return flight.run
 
     # — carrying runs —
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from engine.access import Actor, require
 from engine.clock import Clock
@@ -15,10 +15,12 @@ from engine.model.items import Batch
 from engine.model.run import Run, RunStatus, Step
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, Store, UnitOfWork
-from engine.run.payloads import encode_batch, show
+from engine.run.fork import EffectChoice, Fork
+from engine.run.payloads import decode_batch, encode_batch, show
 from engine.run.takeover import Decision
 from engine.run.worker import Worker
 from engine.service.drafts import OpenDrafts
+from engine.service.receipts import ReceiptPage, read_receipts
 from engine.service.views import DataPage, RunData, finished_form, fold_steps, node_of, settle_open
 from engine.service.workflows import find_workflow
 from engine.steps.catalog import Catalog
@@ -149,6 +151,68 @@ class RunService:
         require(self._actor, "run", "decide about runs")
         await self._worker.decide(RunId(run_id), decision, node=NodeId(node) if node else None, items=items)
         return await self._worker.wait(RunId(run_id), A_MOMENT)
+
+    async def receipts(self, run_id: str, node: str, *, scope: str = "", offset: int = 0, limit: int = 100) -> ReceiptPage:
+        """Return a page of what a step changed outside, item by item; raises `NotFound`."""
+        require(self._actor, "read", "read runs")
+
+        def look(work: UnitOfWork) -> ReceiptPage:
+            run = work.runs.get(RunId(run_id))
+            node_id = node_of(work.runs.get_document(run.id), node)
+            return read_receipts(work, run, node_id, scope=scope, offset=offset, limit=limit)
+
+        return await self._store.read(look)
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        at: str | None = None,
+        input: Input = None,
+        document: Document | Literal["same", "draft", "active"] = "same",
+        effects: Mapping[str, EffectChoice] | None = None,
+        otherwise: EffectChoice = "ask",
+        is_dry: bool = False,
+    ) -> Run:
+        """
+        Go on from a run, as a new one, from any of its steps, with other data or another document; returns the new run.
+
+        `at` is the first step to run again (None: where it failed, or where the documents differ), `input` the items that
+        arrive there. Changes that the old run made outside behind that place are chosen about by step: `reuse` what they gave,
+        or do them `again`; `otherwise` holds for the steps not named. A dry run describes changes outside and makes none.
+
+        Raises `EffectsToDecide` where a choice is missing, `NotFound`, `Conflict` for a run at work, `BadRequest`, and
+        `InvalidDocument` for a document with errors.
+        """
+        require(self._actor, "run", "fork runs")
+        wanted = await self._document_for(RunId(run_id), document)
+        items = None if input is None else decode_batch(payload_of(input) or b"")
+        fork = Fork(
+            at=NodeId(at) if at else None,
+            items=items,
+            document=wanted,
+            effects={NodeId(node): choice for node, choice in (effects or {}).items()},
+            otherwise=otherwise,
+            is_dry=is_dry,
+        )
+        return await self._worker.fork(RunId(run_id), fork)
+
+    async def _document_for(self, run_id: RunId, document: Document | Literal["same", "draft", "active"]) -> Document | None:
+        """Return the document a fork is to execute, None for the one the run had."""
+        if document == "same":
+            return None
+        if not isinstance(document, Document):
+            run = await self._store.read(lambda work: work.runs.get(run_id))
+            if run.workflow_id is None:
+                raise BadRequest("The run belongs to no workflow.", hint="Give the document itself, or run the same again.")
+            workflow = await self._store.read(lambda work: find_workflow(work, run.workflow_id or ""))
+            if document == "active" and (version := workflow.active_version) is not None:
+                return (await self._store.read(lambda work: work.workflows.get_version(version))).document
+            document = (await self._drafts.open(workflow.id)).document
+        errors = [problem for problem in check_document(document, self._catalog) if problem.severity == "error"]
+        if errors:
+            raise InvalidDocument(errors)
+        return document
 
     async def retry(self, run_id: str) -> Run:
         """

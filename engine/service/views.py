@@ -37,6 +37,8 @@ def fold_steps(facts: Iterable[Fact]) -> list[Step]:
     """Return the steps that a journal tells of, in the order they began."""
     steps: dict[tuple[NodeId, str], Step] = {}
     for fact in facts:
+        if fact.kind is FactKind.FORKED:
+            continue
         key = (fact.node, fact.scope)
         step = steps.get(key) or Step(run_id=fact.run_id, node=fact.node, scope=fact.scope, status=StepStatus.RUNNING)
         steps[key] = _fold(step, fact)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     literal_column,
     select,
     table,
@@ -46,6 +47,7 @@ _RUN_NAMES: Final = tuple(_RUN.keys())
 _FACT_HEAD: Final = tuple(column for column in _FACT if not column.name.startswith("payload"))
 _OPEN: Final = frozenset(RunStatus) - FINAL
 _READY: Final = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+TAKEN_AT_ONCE: Final = 500
 
 
 class SqlRuns:
@@ -205,6 +207,32 @@ class SqlRuns:
             select(_FACT.payload_form, _FACT.payload).where(_FACT.run_id == run_id, _FACT.seq == seq)
         ).first()
         return None if row is None else self._payloads.unpack(row[0], row[1])
+
+    def take_facts(self, source: RunId, target: RunId, seqs: Sequence[int], *, rewritten: Mapping[int, bytes]) -> int:
+        """
+        Make facts of one run those of another, new one, numbered from 0 in the order of `seqs`; returns how many.
+
+        They are taken as they stand, bytes that are kept outside are shared. `rewritten` gives some of them, by their number in
+        the old run, another payload.
+        """
+        others = [column for column in _FACT if column.name not in ("run_id", "seq")]
+        for first in range(0, len(seqs), TAKEN_AT_ONCE):
+            some = seqs[first : first + TAKEN_AT_ONCE]
+            numbered = (func.row_number().over(order_by=_FACT.seq) + (first - 1)).label("seq")
+            chosen = select(literal(target).label("run_id"), numbered, *others)
+            chosen = chosen.where(_FACT.run_id == source, _FACT.seq.in_(some))
+            self._connection.execute(insert(tables.facts).from_select(["run_id", "seq", *(c.name for c in others)], chosen))
+        blobs = tables.blobs.c
+        shared = select(blobs.hash).where(blobs.owner == source)
+        own_blobs(self._connection, self._connection.execute(shared).scalars().all(), target)
+        number = {seq: place for place, seq in enumerate(seqs)}
+        for seq, payload in rewritten.items():
+            owned: set[str] = set()
+            form, data = self._payloads.pack(payload, owned)
+            changed = update(tables.facts).where(_FACT.run_id == target, _FACT.seq == number[seq])
+            self._connection.execute(changed.values(payload_form=form, payload=data))
+            own_blobs(self._connection, owned, target)
+        return len(seqs)
 
     def request_cancel(self, run_id: RunId) -> Run:
         """

@@ -105,6 +105,8 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
     await client.get(f"{API}/replays/{replay}")
     await client.post(f"{API}/replays/{replay}/cancel")
     await client.post(f"{API}/runs/{failed['id']}/retry")
+    await client.post(f"{API}/runs/{started}/fork", json={"at": "keep", "otherwise": "again"})
+    await client.get(f"{API}/runs/{started}/steps/keep/effects")
     parked = await leave_behind(house.store, house.clock.now(), status=RunStatus.NEEDS_DECISION)
     await client.post(f"{API}/runs/{parked}/decide", json={"decision": "skip"})
     house.worker._queue.slots = 0
@@ -153,6 +155,8 @@ def decision(path: str) -> dict[str, Any]:
     """Return the body that the one operation needs that cannot do without."""
     if path.startswith(f"{API}/failures/"):
         return {"json": {"runs": ["run_none"], **({"reason": "known"} if path.endswith("/discard") else {})}}
+    if path.endswith("/fork"):
+        return {"json": {}}
     return {"json": {"decision": "skip"}} if path.endswith("/decide") else {}
 
 

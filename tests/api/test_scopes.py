@@ -38,6 +38,8 @@ NEEDS = {
     ("get", "/replays"): "read",
     ("get", "/replays/{replay}"): "read",
     ("post", "/replays/{replay}/cancel"): "run",
+    ("post", "/runs/{run_id}/fork"): "run",
+    ("get", "/runs/{run_id}/steps/{node}/effects"): "read",
     ("get", "/schedule"): "read",
     ("get", "/calendars"): "read",
     ("put", "/calendars"): "write",
@@ -86,6 +88,8 @@ async def test_each_route_asks_for_its_scope(house: House, client: httpx.AsyncCl
             options = {"headers": token, "json": {"decision": "skip"}}
         if path.startswith("/failures/") and method == "post":
             options = {"headers": token, "json": {"runs": [run.id], **({"reason": "known"} if "discard" in path else {})}}
+        if path.endswith("/fork"):
+            options = {"headers": token, "json": {}}
         answer = await client.request(method, f"{API}{path}", **options)
         if scope is None:
             assert 401 == answer.status_code, path

@@ -161,6 +161,7 @@ def steps(outside: Outside) -> list[StepSpec]:
     what = FieldSpec(name="what", type="any", default="{{ item.n }}")
     return [
         StepSpec(name="test.pass", title="Pass", call=passes),
+        StepSpec(name="test.note", title="Note", call=passes, effect="write"),
         StepSpec(name="test.double", title="Double", call=doubles),
         StepSpec(name="test.make", title="Make", call=makes),
         StepSpec(name="test.part", title="Part", call=parts, ports_out=(PortSpec("even"), PortSpec("odd"))),

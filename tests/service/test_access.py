@@ -36,6 +36,8 @@ CALLS = {
     "runs.start_document": ("run", (read_document(DOUBLE),)),
     "runs.cancel": ("run", (RUN,)),
     "runs.retry": ("run", (RUN,)),
+    "runs.fork": ("run", (RUN,)),
+    "runs.receipts": ("read", (RUN, "start")),
     "runs.decide": ("run", (RUN, "retry")),
     "runs.wait": ("read", (RUN, None)),
     "runs.get": ("read", (RUN,)),
