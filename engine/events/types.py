@@ -41,6 +41,7 @@ class StepStarted(Event):
     workflow_id: str | None
     node: str
     attempt: int = 1
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class StepFinished(Event):
     ports: Mapping[str, int]
     duration_ms: float = 0.0
     error: Mapping[str, Any] | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class StepRetrying(Event):
     attempt: int
     retry_at: datetime
     error: Mapping[str, Any]
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class StepWaiting(Event):
     workflow_id: str | None
     node: str
     waits_for: Mapping[str, Any]
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class StepWoken(Event):
     workflow_id: str | None
     node: str
     how: str
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from .errors import ExpressionError, ExpressionProblem, Position, did_you_mean
 from .functions import ALIASES, FUNCTIONS, Function
 from .syntax import Call, Index, Lambda, ListOf, Literal, Member, Name, ObjectOf, Spread, Syntax, parts_of
 
-SCOPE_NAMES = frozenset({"item", "items", "index", "nodes", "run", "workflow", "vars"})
+SCOPE_NAMES = frozenset({"item", "items", "index", "nodes", "run", "workflow", "vars", "loop"})
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from engine.ids import NodeId
-from engine.model.workflow import Edge
+from engine.model.workflow import Document, Edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,32 @@ class Regions:
     def inside(self, frame: NodeId) -> frozenset[NodeId]:
         """Return everything in a frame's body, also what stands in frames within it."""
         return frozenset(node for node in self.owner if frame in self.around(node))
+
+
+FRAME_STEPS: Final[Mapping[str, FrameShape]] = {
+    "flow.loop": FrameShape("each", "next"),
+    "flow.try": FrameShape("body", "next"),
+    "flow.compensate": FrameShape("undo"),
+}
+"""The frames that come with Treadle, for those who know the document but no catalogue."""
+
+
+def regions_of(document: Document) -> Regions:
+    """Find the bodies of the frames of a document."""
+    shapes = {node.id: shape for node in document.nodes.values() if (shape := FRAME_STEPS.get(node.use)) is not None}
+    return find_regions(document.nodes, document.edges, shapes)
+
+
+def last_nodes(document: Document) -> list[NodeId]:
+    """Return the nodes that nothing follows, in document order: what left them is what a run gave. Bodies do not count."""
+    inside = regions_of(document).owner
+    followed = {
+        edge.source
+        for edge in document.edges
+        if (shape := FRAME_STEPS.get(document.nodes[edge.source].use if edge.source in document.nodes else "")) is None
+        or edge.source_port != shape.body
+    }
+    return [node for node in document.nodes if node not in followed and node not in inside]
 
 
 def find_regions(nodes: Iterable[NodeId], edges: Sequence[Edge], frames: Mapping[NodeId, FrameShape]) -> Regions:

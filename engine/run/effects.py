@@ -182,10 +182,12 @@ class Question:
     planned: PlanNode
     items: Sequence[int] | None
     size: int = 0
+    scope: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """Return `{"node", "items"}`, as it stands in the error of the run."""
-        return {"node": self.planned.id, **({} if self.items is None else {"items": list(self.items)})}
+        """Return `{"node", "scope", "items"}`, as it stands in the error of the run."""
+        scope = {"scope": self.scope} if self.scope else {}
+        return {"node": self.planned.id, **scope, **({} if self.items is None else {"items": list(self.items)})}
 
 
 class Uncertain(StepError):

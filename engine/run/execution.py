@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.events.types import Event, StepFinished, StepRetrying, StepStarted, StepWaiting, StepWoken
 from engine.ids import RunId
@@ -29,6 +29,10 @@ from .scope import NodesScope, run_scope
 from .slots import make_fact
 from .waiting import Pending
 
+if TYPE_CHECKING:
+    from .framing import OpenFrame
+    from .undoing import Undo
+
 _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED  # looking a member up takes a fifth of a microsecond, once per step
 
 Written = tuple[bytes, Outputs]
@@ -40,13 +44,18 @@ class Execution:
     The state of a run in flight.
 
     `known` finds batches that are in the journal already by the identity of their list; the outputs keep those lists alive,
-    so an identity is never given twice. `pending` is there once a step has waited.
+    so an identity is never given twice. `scope` names the pass of a frame, "" at the top; `frames` are the frames at work in
+    it, by the number of their node; `undos` is what is to be undone should the run fail, in the order it was done.
+    `pending` is there once a step has waited.
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "forked", "has_responded", "is_ending", "known", "pending", "plan",
-        "progress", "response", "run",
+        "_folder", "_scope", "_seq", "env", "forked", "frames", "has_responded", "is_ending", "known", "pending", "plan",
+        "progress", "response", "run", "scope", "undos",
     )  # fmt: skip
+
+    outer: Execution | None = None
+    is_apart: bool = False
 
     def __init__(self, run: Run, plan: Plan, env: RunEnv, *, next_seq: int = 0) -> None:
         self.run = run
@@ -59,6 +68,9 @@ class Execution:
         self.is_ending = False
         self.pending: Pending | None = None
         self.forked: Forked | None = None
+        self.scope = ""
+        self.frames: dict[int, OpenFrame] = {}
+        self.undos: list[Undo] | None = None
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
         self._folder: Path | None = None
@@ -103,8 +115,8 @@ class Execution:
             workflow_id=run.workflow_id or "",
             item_index=index,
             attempt=attempt,
-            idempotency_key=effect_key(self.key_run(planned), "", planned.id, index),
-            woken=self.pending.woken.get(planned.index) if self.pending is not None else None,
+            idempotency_key=effect_key(self.key_run(planned), self.scope, planned.id, index),
+            woken=self.pending.woken.get((self.scope, planned.index)) if self.pending is not None else None,
             code=env.code,
             stops_at_failure=planned.node.on_error == "stop",
         )
@@ -128,21 +140,21 @@ class Execution:
     def batch_scope(self, planned: PlanNode, batch: Batch, port_in: str) -> dict[str, Any]:
         """Return the names for fields that are rendered once for a whole batch."""
         return {
-            **self._base_scope(),
+            **self.base_scope(),
             "items": batch,
             "item": batch[0] if batch else None,
             "index": 0,
-            "nodes": NodesScope(self.plan, self.progress, planned, port_in, OVER_ALL),
+            "nodes": self.nodes_scope(planned, port_in, OVER_ALL),
         }
 
     def item_scope(self, planned: PlanNode, batch: Batch, port_in: str, index: int) -> dict[str, Any]:
         """Return the names for fields that are rendered for one item."""
         return {
-            **self._base_scope(),
+            **self.base_scope(),
             "items": batch,
             "item": batch[index],
             "index": index,
-            "nodes": NodesScope(self.plan, self.progress, planned, port_in, index),
+            "nodes": self.nodes_scope(planned, port_in, index),
         }
 
     def plain_fields(self, planned: PlanNode, ports: Mapping[str, Batch]) -> dict[str, Any]:
@@ -156,7 +168,7 @@ class Execution:
         if planned.has_ready_fields is None:
             planned.has_ready_fields = planned.fields.is_of_item_alone
         if planned.has_ready_fields:
-            fields = planned.fields.render(self._base_scope())
+            fields = planned.fields.render(self.base_scope())
             planned.ready_fields = (self.env.clock, fields)
             return fields
         port_in = planned.first_in
@@ -170,9 +182,13 @@ class Execution:
             port_in = planned.first_in
             if items is not None:
                 port_in = next((port for port, batch in ports.items() if batch is items), port_in)
-            return {"nodes": NodesScope(self.plan, self.progress, planned, port_in, index, items)}
+            return {"nodes": self.nodes_scope(planned, port_in, index, items)}
 
         return at
+
+    def nodes_scope(self, planned: PlanNode, port_in: str, index: int, batch: Batch | None = None) -> NodesScope:
+        """Return what `nodes` means for one item of a step."""
+        return NodesScope(self.plan, self.progress, planned, port_in, index, batch)
 
     async def pause_until(self, moment: datetime) -> None:
         """Wait for the next try; a run that ends in the meantime does not wait for it."""
@@ -190,7 +206,8 @@ class Execution:
         if getattr(self.env.journal, "is_full", False):
             await self.reach_disk()
 
-    def _base_scope(self) -> dict[str, Any]:
+    def base_scope(self) -> dict[str, Any]:
+        """Return the names that are the same for every step of this scope."""
         if self._scope is None:
             self._scope = {
                 **run_scope(self.run, self.plan),
@@ -219,6 +236,19 @@ class Execution:
         fact = make_fact(run.id, seq, kind, planned.id, at, attempt, summary or {}, payload)
         self.env.journal.append(fact, epoch=run.epoch)
 
+    def record_at(self, scope: str, kind: FactKind, planned: PlanNode) -> None:
+        """Write one line about a step of another scope, which is not in memory."""
+        if self.env.journal is not None:
+            at, seq = self.env.clock.now(), self.take_seq()
+            fact = make_fact(self.run.id, seq, kind, planned.id, at, 1, {}, None, scope)
+            self.env.journal.append(fact, epoch=self.run.epoch)
+
+    def take_seq(self) -> int:
+        """Return the number of the next line of the journal, which is then taken."""
+        seq = self._seq
+        self._seq = seq + 1
+        return seq
+
     async def reach_disk(self) -> None:
         """Return when everything written so far is on disk: the barrier before anything outside can see of it."""
         if self.env.journal is not None:
@@ -233,6 +263,7 @@ class Execution:
                     run_id=self.run.id,
                     workflow_id=self.run.workflow_id,
                     node=planned.id,
+                    scope=self.scope,
                     attempt=attempt,
                 )
             )
@@ -252,11 +283,13 @@ class Execution:
         ignored: int = 0,
         routed: int = 0,
         written: Written | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Outputs:
         """
         Record a step that succeeded and return its outputs as the following steps shall see them.
 
-        `written` is given when they are encoded already. Raises `StepCrashed` when something in them cannot be written down.
+        `written` is given when they are encoded already, `more` joins the summary.
+        Raises `StepCrashed` when something in them cannot be written down.
         """
         self.env.steps_done += 1
         if self.env.journal is not None:
@@ -275,6 +308,8 @@ class Execution:
                 summary["ignored"] = ignored
             if routed:
                 summary["routed"] = routed
+            if more:
+                summary.update(more)
             self.record(_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
         if (bus := self.env.bus) is not None and bus.is_heard:
             counts = {port: len(output.items) for port, output in outputs.items()}
@@ -306,6 +341,7 @@ class Execution:
                     run_id=self.run.id,
                     workflow_id=self.run.workflow_id,
                     node=planned.id,
+                    scope=self.scope,
                     attempt=attempt,
                     retry_at=again.at,
                     error=error,
@@ -336,7 +372,7 @@ class Execution:
         if (limit := self.plan.document.settings.timeout) is not None and self.run.started_at is not None:
             end = self.run.started_at + limit
             wake_at = end if wake_at is None else min(wake_at, end)
-        pending.begin(planned.index, wait)
+        pending.begin(self, planned.index, wait)
         self.record(FactKind.STEP_WAITING, planned, summary=wait.as_summary(wake_at))
         if (bus := self.env.bus) is not None and bus.is_heard:
             shown = {**Wait(kind=wait.kind).as_summary(), "name": "", "key": "", "details": {}, **wait.as_summary()}
@@ -346,6 +382,7 @@ class Execution:
                     run_id=self.run.id,
                     workflow_id=self.run.workflow_id,
                     node=planned.id,
+                    scope=self.scope,
                     waits_for=shown,
                 )
             )
@@ -354,7 +391,7 @@ class Execution:
         """Take note that a step was woken: it is ready to go on, and its row is gone with the commit of that fact."""
         assert waiting.waking is not None
         planned = self.plan.node(waiting.node)
-        if not self.await_wakes().end(planned.index, waiting.waking):
+        if not self.await_wakes().end(self, planned.index, waiting.waking):
             return
         self.record(FactKind.STEP_WOKEN, planned, summary=waiting.waking.as_summary(), payload=waiting.waking.payload)
         self.progress.ready.append(planned.index)
@@ -365,6 +402,7 @@ class Execution:
                     run_id=self.run.id,
                     workflow_id=self.run.workflow_id,
                     node=planned.id,
+                    scope=self.scope,
                     how=waiting.waking.how,
                 )
             )
@@ -397,6 +435,7 @@ class Execution:
                     run_id=self.run.id,
                     workflow_id=self.run.workflow_id,
                     node=planned.id,
+                    scope=self.scope,
                     status=status,
                     ports=ports,
                     duration_ms=took * 1000,

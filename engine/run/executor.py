@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -25,30 +25,16 @@ from .attempt import Attempt, Earlier, decide_failure, run_step
 from .calling import BIG, SLICE, StepCall, read_result
 from .env import RunEnv
 from .execution import Execution, Written
+from .frames import reach
+from .framing import catch, die
+from .going import Going, Settled
 from .logs import NODE, RUN
 from .outcomes import Done, Ended, Failed, Outcome, as_treadle_error
+from .passes import Pass
 from .planner import Plan, PlanNode
+from .recall import Recall
 from .resume import Ending, Restored
-
-
-@dataclass(slots=True)
-class _Settled:
-    """A step that came to its end."""
-
-    planned: PlanNode
-    ports: Mapping[str, Batch]
-    outcome: Outcome
-    attempt: int
-    began: float
-
-
-@dataclass(slots=True)
-class _Going:
-    """The side-by-side part of a run: what is at work, and the ending once it is known."""
-
-    tasks: dict[asyncio.Task[_Settled], PlanNode] = field(default_factory=dict)
-    here: PlanNode | None = None
-    ending: Ending | None = None
+from .undoing import bury, recall_undos
 
 
 async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: Restored | None = None) -> Ending:
@@ -61,90 +47,117 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     """
     RUN.set(run.id)
     execution = Execution(run, plan, env, next_seq=restored.next_seq if restored else 0)
-    if restored is not None and (ending := restored.bring_to(execution)) is not None:
-        if ending.status in FINAL:
-            restored.end_waits(execution)
-        return ending
-    going = _Going()
+    recall: Recall | None = None
+    going = Going(_settle_outcome)
+    if restored is not None:
+        ending = restored.bring_to(execution)
+        if plan.bodies:
+            recall = Recall(restored.facts, plan)
+            ending = recall.ending(ending)
+            recall_undos(execution, recall)
+            execution.has_responded = execution.has_responded or recall.has_responded
+        if ending is not None and not (ending.status is RunStatus.FAILED and execution.undos):
+            if ending.status in FINAL:
+                restored.end_waits(execution)
+                if recall is not None:
+                    recall.end_waits(execution)
+            return ending
+        if ending is not None:
+            die(execution, going, partial(_the_same, ending))
     try:
-        await _work_off(execution, going, items, restored)
+        await _work_off(execution, going, items, restored, recall)
     except BaseException:
         await _abandon(execution, going)
         raise
     finally:
         if execution.pending is not None:
             execution.pending.close()
-    ending = going.ending or _rest_of(execution)
+    ending = going.ending or _rest_of(execution, going)
     if execution.pending is not None and ending.status in FINAL:
-        _end_waits(execution)
+        execution.pending.leave_all()
     if execution.response is None:
         return ending
     return Ending(status=ending.status, error=ending.error, response=execution.response)
 
 
-def _rest_of(execution: Execution) -> Ending:
+def _the_same(ending: Ending) -> Ending:
+    return ending
+
+
+def _rest_of(execution: Execution, going: Going) -> Ending:
     """Return how a run stands that has nothing more to do now."""
-    if execution.env.is_stopping and execution.progress.ready:
+    is_open = bool(execution.frames or going.failing or going.undoing)
+    if execution.env.is_stopping and (execution.progress.ready or is_open):
         return Ending(status=RunStatus.RUNNING)
     if execution.pending is not None and execution.pending.waits:
         return Ending(status=RunStatus.WAITING)
+    if is_open:
+        raise RuntimeError(f"nothing is at work, and these have not ended: {sorted(execution.frames)}")
     return Ending(status=RunStatus.SUCCEEDED)
 
 
-def _end_waits(execution: Execution) -> None:
-    """Let nothing wait in a run that is over."""
-    assert execution.pending is not None
-    for index in execution.pending.waits:
-        execution.on_cancelled(execution.plan.nodes[index])
-    execution.pending.waits.clear()
-
-
-async def _work_off(execution: Execution, going: _Going, items: Batch, restored: Restored | None) -> None:
-    progress, env, nodes = execution.progress, execution.env, execution.plan.nodes
-    ready, skipped, gather = progress.ready, progress.skipped, progress.gather
+async def _work_off(execution: Execution, going: Going, items: Batch, restored: Restored | None, recall: Recall | None) -> None:
+    env, scope, scopes = execution.env, execution, going.scopes
     given = _given(execution, items)
     turn = began = perf_counter()
     while True:
+        progress, nodes = scope.progress, scope.plan.nodes
+        ready, skipped, gather = progress.ready, progress.skipped, progress.gather
+        earlier = scope.earlier if isinstance(scope, Pass) else restored.earlier if restored else None
         while ready and going.ending is None and not env.is_stopping:
             index = ready.popleft()
             planned = nodes[index]
-            ports = given.pop(index) if given and index in given else gather(planned)
-            outcome = _on_the_spot(execution, planned, ports)
+            ports = given.pop(index) if given and scope is execution and index in given else gather(planned)
+            outcome = _on_the_spot(scope, planned, ports)
             if type(outcome) is dict:
-                going.ending = _settle(execution, planned, ports, outcome, began)
+                ending = _settle(scope, planned, ports, outcome, began)
+                if ending is not None:
+                    going.ending = catch(scope, going, planned, ports, ending)
             elif outcome is not None:
                 assert not isinstance(outcome, Mapping)
-                going.ending = await _take(execution, going, _Settled(planned, ports, outcome, 1, began))
+                going.ending = await _take(scope, going, Settled(planned, ports, outcome, 1, began))
                 turn = perf_counter()
+            elif planned.frame is not None:
+                going.ending = reach(scope, going, planned, ports, recall)
             else:
-                step = _step(execution, planned, ports, restored.earlier.get(index) if restored else None)
-                if ready or going.tasks or (execution.pending is not None and execution.pending.waits):
-                    going.tasks[asyncio.create_task(step, name=f"{execution.run.id} {planned.id}")] = planned
+                step = _step(scope, planned, ports, earlier.get(index) if earlier else None)
+                waits = execution.pending is not None and execution.pending.waits
+                if ready or scopes or going.tasks or waits:
+                    going.tasks[asyncio.create_task(step, name=f"{scope.run.id} {planned.id}")] = (scope, planned)
                 else:
-                    going.here = planned
-                    going.ending = await _take(execution, going, await step)
+                    going.here = (scope, planned)
+                    going.ending = await _take(scope, going, await step)
                     going.here = None
                     turn = perf_counter()
             if skipped:
-                _tell_skipped(execution)
+                _tell_skipped(scope)
             began = perf_counter()
             if began - turn > SLICE:
-                await execution.let_others()
+                await scope.let_others()
                 turn = began = perf_counter()
         if skipped:
-            _tell_skipped(execution)
+            _tell_skipped(scope)
+        if going.failing and going.ending is None and not env.is_stopping:
+            bury(going)
+        if scopes and going.ending is None and not env.is_stopping:
+            scope = scopes.popleft()
+            continue
+        scope = execution
         if not going.tasks:
             return
         if going.ending is not None and going.ending.status is not RunStatus.RUNNING and not execution.is_ending:
             _end_the_others(execution, going)
         done = await _next_done(execution, going)
         turn = began = perf_counter()
-        for task in sorted(done, key=lambda one: going.tasks[one].index):
-            ending = await _collect(execution, going, task, going.tasks.pop(task))
+        for task in sorted(done, key=lambda one: going.tasks[one][1].index):
+            at, planned = going.tasks.pop(task)
+            ending = await _collect(at, going, task, planned)
             going.ending = going.ending or ending
+            if at is not execution:
+                going.wake(at)
 
 
-async def _next_done(execution: Execution, going: _Going) -> set[asyncio.Task[_Settled]]:
+async def _next_done(execution: Execution, going: Going) -> set[asyncio.Task[Settled]]:
     """Wait until a task is done, or until a step that waits was woken: that one is ready then, and the set may be empty."""
     pending = execution.pending
     if pending is None or not pending.waits or going.ending is not None:
@@ -157,7 +170,11 @@ async def _next_done(execution: Execution, going: _Going) -> set[asyncio.Task[_S
         bell.cancel()
     if pending.bell.is_set():
         for waiting in await pending.collect():
-            execution.on_woken(waiting)
+            home = pending.home(waiting.scope)
+            if home is not None:
+                home.on_woken(waiting)
+                if home is not execution:
+                    going.wake(home)
     return {task for task in going.tasks if task.done()}
 
 
@@ -220,13 +237,13 @@ def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
     return dict(outputs) if response is None else Done(outputs=outputs, response=response)
 
 
-async def _step(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], earlier: Earlier | None) -> _Settled:
+async def _step(execution: Execution, planned: PlanNode, ports: Mapping[str, Batch], earlier: Earlier | None) -> Settled:
     began = perf_counter()
     outcome, attempt = await run_step(planned, ports, execution, earlier)
-    return _Settled(planned, ports, outcome, attempt, began)
+    return Settled(planned, ports, outcome, attempt, began)
 
 
-async def _take(execution: Execution, going: _Going, settled: _Settled) -> Ending | None:
+async def _take(execution: Execution, going: Going, settled: Settled) -> Ending | None:
     """Record how a step came out and let the run go on; return the run's ending where this is it."""
     planned, outcome = settled.planned, settled.outcome
     if isinstance(outcome, Done) and outcome.response is not None:
@@ -236,10 +253,11 @@ async def _take(execution: Execution, going: _Going, settled: _Settled) -> Endin
     if isinstance(outcome, Done) and sum(len(output.items) for output in outcome.outputs.values()) >= BIG:
         with suppress(TreadleError):  # which the second try, on the loop, raises again where it is dealt with
             written = await execution.write_aside(outcome.outputs)
-    return _settle_outcome(execution, settled, written)
+    ending = _settle_outcome(execution, settled, written)
+    return ending if ending is None else catch(execution, going, planned, settled.ports, ending)
 
 
-def _settle_outcome(execution: Execution, settled: _Settled, written: Written | None = None) -> Ending | None:
+def _settle_outcome(execution: Execution, settled: Settled, written: Written | None = None) -> Ending | None:
     planned, outcome, began = settled.planned, settled.outcome, settled.began
     items_in = sum(map(len, settled.ports.values()))
     if isinstance(outcome, Done):
@@ -253,9 +271,13 @@ def _settle_outcome(execution: Execution, settled: _Settled, written: Written | 
             ignored=outcome.ignored,
             routed=outcome.routed,
             written=written,
+            more=outcome.more,
         )
     if isinstance(outcome, Wait):
-        execution.on_waiting(planned, outcome)
+        if execution.is_ending:
+            execution.on_cancelled(planned)
+        else:
+            execution.on_waiting(planned, outcome)
         return None
     execution.progress.settled[planned.index] = 1
     took = perf_counter() - began
@@ -265,7 +287,7 @@ def _settle_outcome(execution: Execution, settled: _Settled, written: Written | 
     assert isinstance(outcome, Failed)
     shown = {**outcome.error.as_dict(), "where": {"node": planned.id, **outcome.error.where}}
     execution.on_failed(planned, shown, items_in=items_in, took=took, attempt=settled.attempt)
-    return Ending(status=RunStatus.FAILED, error=shown)
+    return Ending(status=RunStatus.FAILED, error=shown, is_catchable=True)
 
 
 def _settle(
@@ -279,6 +301,7 @@ def _settle(
     ignored: int = 0,
     routed: int = 0,
     written: Written | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Ending | None:
     """Record what left a step and let what follows begin; outputs that cannot be written down fail the step."""
     try:
@@ -291,9 +314,10 @@ def _settle(
             ignored=ignored,
             routed=routed,
             written=written,
+            more=more,
         )
     except TreadleError as error:
-        return _settle_outcome(execution, _Settled(planned, ports, Failed(error=error), attempt, began))
+        return _settle_outcome(execution, Settled(planned, ports, Failed(error=error), attempt, began))
     execution.progress.settle(planned.index, outputs)
     return None
 
@@ -304,15 +328,15 @@ def _tell_skipped(execution: Execution) -> None:
     execution.progress.skipped.clear()
 
 
-def _end_the_others(execution: Execution, going: _Going) -> None:
+def _end_the_others(execution: Execution, going: Going) -> None:
     """Stop what else is at work when a run ends early; a change outside that is under way comes to its own end."""
     execution.is_ending = True
-    for task, planned in going.tasks.items():
+    for task, (_, planned) in going.tasks.items():
         if not planned.writes or task in execution.env.pausing:
             task.cancel()
 
 
-async def _collect(execution: Execution, going: _Going, task: asyncio.Task[_Settled], planned: PlanNode) -> Ending | None:
+async def _collect(execution: Execution, going: Going, task: asyncio.Task[Settled], planned: PlanNode) -> Ending | None:
     if task.cancelled():
         if execution.env.is_stopping and not execution.is_ending:
             return Ending(status=RunStatus.RUNNING)
@@ -321,22 +345,23 @@ async def _collect(execution: Execution, going: _Going, task: asyncio.Task[_Sett
     return await _take(execution, going, task.result())
 
 
-async def _abandon(execution: Execution, going: _Going) -> None:
+async def _abandon(execution: Execution, going: Going) -> None:
     """Stop everything that is at work; what had come to its end by then is recorded as such."""
     execution.is_ending = True
     for task in going.tasks:
         task.cancel()
     if going.tasks:
         await asyncio.wait(going.tasks)
-    for task, planned in going.tasks.items():
+    for task, (scope, planned) in going.tasks.items():
         if not task.cancelled() and task.exception() is None:
-            _settle_outcome(execution, task.result())
+            _settle_outcome(scope, task.result())
         elif not execution.env.is_stopping:
-            execution.on_cancelled(planned)
+            scope.on_cancelled(planned)
     if going.here is not None and not execution.env.is_stopping:
-        execution.on_cancelled(going.here)
+        scope, planned = going.here
+        scope.on_cancelled(planned)
     if execution.pending is not None and not execution.env.is_stopping:
-        _end_waits(execution)
+        execution.pending.leave_all()
 
 
 def _close(awaitable: Awaitable[Any]) -> None:

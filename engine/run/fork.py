@@ -123,6 +123,9 @@ def facts_for_retry(facts: Sequence[Fact], old: RunId, run_id: RunId, *, now: da
 
     `keeps_keys` holds as long as it does the same with the same.
     """
+    if any(fact.summary.get("undo") for fact in facts):
+        facts = []  # what was done is undone, so it is to be done again from the start
+        keeps_keys = False
     by_place = _by_place(facts)
     taken = sorted((fact for own in by_place.values() for fact in _taken(own)), key=lambda fact: fact.seq)
     forked = Forked(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from engine.ids import NodeId
 from engine.model.items import Item, Outputs, Same
@@ -72,7 +73,10 @@ class Lineage:
 
     def origins_at(self, places: Iterator[Place], wanted: int, *, most: int = 2) -> list[Place]:
         """Return the items of node `wanted` that these items came from; the search ends once `most` are found."""
-        found: list[Place] = []
+        return list(islice(self.walk(places, wanted), most))
+
+    def walk(self, places: Iterator[Place], wanted: int) -> Iterator[Place]:
+        """Give the items of node `wanted` that these items came from, each once, as they are found."""
         seen: set[Place] = set()
         todo = [places]
         while todo:
@@ -82,13 +86,10 @@ class Lineage:
             elif place[0] == wanted:
                 if place not in seen:
                     seen.add(place)
-                    found.append(place)
-                    if len(found) >= most:
-                        break
+                    yield place
             elif place not in seen and self._plan.leads_to(wanted, place[0]):
                 seen.add(place)
                 todo.append(self.parents(place))
-        return found
 
     def origin_of(self, node_id: NodeId, port: str, index: int, wanted: NodeId) -> tuple[str, int] | None:
         """Return port and index of the one item of node `wanted` that this item came from; None when it is none or several."""

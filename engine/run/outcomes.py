@@ -18,12 +18,17 @@ from .payloads import Whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The step got its work done; `ignored` counts items that failed and were dropped, `routed` those that left by `error`."""
+    """
+    The step got its work done.
+
+    `ignored` counts items that failed and were dropped, `routed` those that left by `error`; `more` is for the journal.
+    """
 
     outputs: Outputs
     ignored: int = 0
     routed: int = 0
     response: Response | None = None
+    more: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,12 +29,13 @@ class Ending:
     How a run came out: a final or parked status, and the error that says why.
 
     `running` means that it was left open because the worker stops; it goes on from here at the next start. `response` is what
-    its caller gets to hear once the end is on disk.
+    its caller gets to hear once the end is on disk. `is_catchable` is true of a step that failed, which a frame may catch.
     """
 
     status: RunStatus
     error: Mapping[str, Any] | None = None
     response: Response | None = None
+    is_catchable: bool = False
 
     @classmethod
     def by_step(cls, status: str, message: str, node: NodeId) -> Ending:
@@ -189,11 +190,11 @@ def _lay_down(execution: Execution, waits: Mapping[int, tuple[Wait, Waking | Non
         if execution.progress.settled[index]:
             continue
         pending = execution.await_wakes()
-        pending.begin(index, wait)
+        pending.begin(execution, index, wait)
         if waking is None:
             asleep.add(index)
         else:
-            pending.end(index, waking)
+            pending.end(execution, index, waking)
     if asleep:
         execution.await_wakes().bell.set()  # somebody may have woken one between the reading of the journal and this moment
     return asleep

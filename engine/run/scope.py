@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -37,12 +37,25 @@ def run_scope(run: Run, plan: Plan) -> dict[str, Any]:
 
 
 class NodesScope(Lazy):
-    """`nodes`: the steps before this one, seen from one item that arrived at it."""
+    """
+    `nodes`: the steps before this one, seen from one item that arrived at it.
 
-    __slots__ = ("batch", "index", "node", "plan", "port_in", "progress")
+    In the body of a frame `outside` answers for the nodes around the frame. `given_places` says what is seen from where that
+    is not what arrived at the node.
+    """
+
+    __slots__ = ("batch", "given_places", "index", "node", "outside", "plan", "port_in", "progress")
 
     def __init__(
-        self, plan: Plan, progress: Progress, node: PlanNode, port_in: str, index: int, batch: Batch | None = None
+        self,
+        plan: Plan,
+        progress: Progress,
+        node: PlanNode,
+        port_in: str,
+        index: int,
+        batch: Batch | None = None,
+        *,
+        outside: Callable[[NodesScope], NodesScope] | None = None,
     ) -> None:
         self.plan = plan
         self.progress = progress
@@ -50,10 +63,19 @@ class NodesScope(Lazy):
         self.port_in = port_in
         self.index = index
         self.batch = batch
+        self.outside = outside
+        self.given_places: Callable[[], Iterator[Place]] | None = None
 
     def lookup(self, name: str) -> object:
         """Return the node of that id; raises ExpressionError when there is none or it does not stand before this one."""
         number = self.plan.index.get(NodeId(name))
+        if number is None and self.outside is not None:
+            return self.outside(self).lookup(name)
+        if number is None and name in self.plan.document.nodes:
+            raise ExpressionError(
+                f"“{name}” stands in the body of a frame, so its data is not seen from outside",
+                hint="lead what is needed to the frame's “next”; it leaves by “done”",
+            )
         if number is None:
             near = difflib.get_close_matches(name, self.plan.index, n=1)
             raise ExpressionError(f"there is no node “{name}”", hint=f"did you mean nodes.{near[0]}?" if near else None)
@@ -65,10 +87,15 @@ class NodesScope(Lazy):
 
     def names(self) -> list[str]:
         """Return the nodes that stand before this one."""
-        return [node.id for node in self.plan.nodes if self.plan.leads_to(node.index, self.node.index)]
+        found: list[str] = [
+            node.id for node in self.plan.nodes if not node.is_rim and self.plan.leads_to(node.index, self.node.index)
+        ]
+        return found + self.outside(self).names() if self.outside is not None else found
 
     def places(self) -> Iterator[Place]:
         """Give the items, one step back, that the current item (or the whole batch) arrived as."""
+        if self.given_places is not None:
+            return self.given_places()
         lineage = Lineage(self.plan, self.progress.outputs)
         if self.index != OVER_ALL:
             place = lineage.arrived_from(self.node, self.port_in, self.index)

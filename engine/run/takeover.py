@@ -117,7 +117,7 @@ def check_answer(answer: Answer, asked: Mapping[str, Any] | None) -> None:
 
 def decided(taken: Taken, answer: Answer, asked: Mapping[str, Any] | None, *, now: datetime) -> list[Fact]:
     """Return the facts that answer the question `asked`, one for each step that is meant."""
-    begun = {fact.node: fact for fact in taken.facts if fact.kind is FactKind.STEP_STARTED}
+    begun = {_place(fact.scope, fact.node): fact for fact in taken.facts if fact.kind is FactKind.STEP_STARTED}
     nodes = [answer.node] if answer.node is not None else list(_questions(asked)) or list(begun)[:1]
     seq = taken.facts[-1].seq + 1 if taken.facts else 0
     summary = {"decision": answer.decision, **({} if answer.items is None else {"items": sorted(answer.items)})}
@@ -126,7 +126,8 @@ def decided(taken: Taken, answer: Answer, asked: Mapping[str, Any] | None, *, no
             run_id=taken.run.id,
             seq=seq + number,
             kind=FactKind.STEP_DECIDED,
-            node=node,
+            node=NodeId(node.rpartition("/")[2]),
+            scope=node.rpartition("/")[0],
             at=now,
             attempt=begun[node].attempt if node in begun else 1,
             summary=summary,
@@ -139,7 +140,12 @@ def _questions(asked: Mapping[str, Any] | None) -> dict[NodeId, list[int] | None
     """Return the steps a parked run asks about, each with its items; None means the step as a whole."""
     where: Mapping[str, Any] = (asked or {}).get("where", {})
     steps = where.get("steps") or ([where] if where.get("node") else [])
-    return {NodeId(str(step["node"])): step.get("items") for step in steps}
+    return {_place(str(step.get("scope", "")), str(step["node"])): step.get("items") for step in steps}
+
+
+def _place(scope: str, node: str) -> NodeId:
+    """Return how a step is named in an answer: its node, in the body of a frame behind the scope (`each:3/send`)."""
+    return NodeId(f"{scope}/{node}" if scope else node)
 
 
 def _listed(items: Sequence[int]) -> str:

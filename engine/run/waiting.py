@@ -18,35 +18,58 @@ from .payloads import decode_batch
 
 if TYPE_CHECKING:
     from .env import RunEnv
+    from .execution import Execution
+
+Place = tuple[str, int]
+"""A scope and the number of a node in it."""
 
 
 class Pending:
     """
-    The steps of one run that wait, and what woke those that did, by the number of their node.
+    The steps of one run that wait, and what woke those that did, by their scope and the number of their node.
 
     `woken` is what a step is called with when it goes on. `bell` is rung by `Worker.woken`.
     """
 
-    __slots__ = ("_env", "_run_id", "bell", "waits", "woken")
+    __slots__ = ("_env", "_homes", "_run_id", "bell", "waits", "woken")
 
     def __init__(self, env: RunEnv, run_id: RunId) -> None:
         self._env, self._run_id = env, run_id
-        self.waits: dict[int, Wait] = {}
-        self.woken: dict[int, Woken] = {}
+        self.waits: dict[Place, Wait] = {}
+        self.woken: dict[Place, Woken] = {}
+        self._homes: dict[str, Execution] = {}
         self.bell = env.bells[run_id] = asyncio.Event()
 
-    def begin(self, index: int, wait: Wait) -> None:
-        """Note that a step waits."""
-        self.waits[index] = wait
-        self.woken.pop(index, None)
+    def begin(self, home: Execution, index: int, wait: Wait) -> None:
+        """Note that a step of a scope waits."""
+        self._homes[home.scope] = home
+        self.waits[home.scope, index] = wait
+        self.woken.pop((home.scope, index), None)
 
-    def end(self, index: int, waking: Waking) -> bool:
+    def end(self, home: Execution, index: int, waking: Waking) -> bool:
         """Note that it was woken; False when it does not wait."""
-        wait = self.waits.pop(index, None)
+        wait = self.waits.pop((home.scope, index), None)
         if wait is None:
             return False
-        self.woken[index] = woken_by(waking, wait)
+        self.woken[home.scope, index] = woken_by(waking, wait)
         return True
+
+    def home(self, scope: str) -> Execution | None:
+        """Return a scope in which something waits or waited."""
+        return self._homes.get(scope)
+
+    def leave(self, home: Execution) -> None:
+        """Forget a scope that has come to its end; what waits in it is cancelled."""
+        for place in [place for place in self.waits if place[0] == home.scope]:
+            del self.waits[place]
+            home.on_cancelled(home.plan.nodes[place[1]])
+        if self._homes.pop(home.scope, None) is not None:
+            self.woken = {place: woken for place, woken in self.woken.items() if place[0] != home.scope}
+
+    def leave_all(self) -> None:
+        """Let nothing wait in a run that is over."""
+        for home in list(self._homes.values()):
+            self.leave(home)
 
     def close(self) -> None:
         """Let go of the bell: from here on the store alone knows what waits."""

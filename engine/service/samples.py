@@ -12,7 +12,7 @@ from engine.model.items import Batch, Output
 from engine.model.run import Fact, FactKind, Run
 from engine.model.workflow import Document
 from engine.protocols import RunFilter, UnitOfWork
-from engine.run.compiling import compile_plan
+from engine.run.compiling import compile_flat
 from engine.run.payloads import Payload, Reference, StoredOutputs
 from engine.run.planner import Plan
 from engine.run.progress import Progress
@@ -81,7 +81,7 @@ class Samples:
             items = next((batch for batch in batches.values() if batch), [])
             if items:
                 return Sample(items=items, run_id=run.id, plan=plan, progress=progress, node=node_id)
-        plan = plan or compile_plan(document, self._catalog)
+        plan = plan or compile_flat(document, self._catalog)
         progress = Progress(plan, plan.choose_start())
         for node in plan.nodes:
             if sample := _trigger_sample(node.node.fields.get("sample")):
@@ -101,13 +101,18 @@ class Samples:
             if kept is not None and kept[0] == document:
                 self._kept.move_to_end(key)
                 return kept[1], kept[2]
-        plan = compile_plan(document, self._catalog)
+        plan = compile_flat(document, self._catalog)
         progress = Progress(plan, None)
         facts = [fact for fact in work.runs.facts(run.id, with_payload=True) if fact.kind is FactKind.STEP_SUCCEEDED]
         outputs = stored_outputs(facts)
         for node_id, stored in outputs.items():
             if node_id in plan.index:
                 progress.outputs[plan.index[node_id]] = stored
+        for index in plan.order:
+            node = plan.nodes[index]
+            if node.spec is not None and (frame := node.spec.frame) is not None and frame.body:
+                given = progress.gather(node).get(node.first_in, [])
+                progress.outputs[index] = {**(progress.outputs[index] or {}), frame.body: Output(given)}
         if run.status.is_final:
             self._keep(key, (document, plan, progress, sum(len(fact.payload or b"") for fact in facts)))
         return plan, progress

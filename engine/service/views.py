@@ -9,10 +9,11 @@ from typing import Any
 
 from engine.errors import NotFound
 from engine.ids import NodeId, RunId
+from engine.model.frames import FRAME_STEPS, last_nodes, regions_of
 from engine.model.graph import Graph
 from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, PortSummary, Run, RunStatus, Step, StepStatus
-from engine.model.workflow import DEFAULT_OUT, Document
+from engine.model.workflow import DEFAULT_OUT, Document, Edge
 from engine.protocols import UnitOfWork
 from engine.run.payloads import Payload, decode_batch
 
@@ -21,6 +22,8 @@ _SETTLED = {
     FactKind.STEP_FAILED: StepStatus.FAILED,
     FactKind.STEP_SKIPPED: StepStatus.SKIPPED,
     FactKind.STEP_CANCELLED: StepStatus.CANCELLED,
+    FactKind.SCOPE_DONE: StepStatus.SUCCEEDED,
+    FactKind.SCOPE_FAILED: StepStatus.FAILED,
 }
 
 
@@ -106,67 +109,116 @@ def settle_open(steps: list[Step], run: Run) -> list[Step]:
 
 
 class RunData:
-    """The data of one run, read page by page; payloads are opened once and only when they are asked for."""
+    """
+    The data of one run, read page by page; payloads are opened once and only when they are asked for.
+
+    `scope` names the pass of a frame; where it is None, the last pass that has data of the node is meant.
+    """
 
     def __init__(self, work: UnitOfWork, run_id: RunId, document: Document) -> None:
-        self._work, self._run_id, self._graph = work, run_id, Graph.of(document)
-        self._seqs: dict[NodeId, int] = {
-            fact.node: fact.seq for fact in work.runs.facts(run_id) if fact.kind is FactKind.STEP_SUCCEEDED
-        }
-        self._payloads: dict[NodeId, Payload | None] = {}
+        self._work, self._run_id, self._document, self._graph = work, run_id, document, Graph.of(document)
+        self._regions = regions_of(document)
+        self._seqs: dict[tuple[NodeId, str], int] = {}
+        self._last: dict[NodeId, str] = {}
+        self._sizes: dict[tuple[NodeId, str], int | None] = {}
+        for fact in work.runs.facts(run_id):
+            if fact.kind in (FactKind.STEP_SUCCEEDED, FactKind.SCOPE_DONE):
+                self._seqs[fact.node, fact.scope] = fact.seq
+                if fact.kind is FactKind.STEP_SUCCEEDED:
+                    self._last[fact.node] = fact.scope
+            elif fact.kind is FactKind.STEP_STARTED and "size" in fact.summary:
+                self._sizes[fact.node, fact.scope] = fact.summary["size"]
+        self._payloads: dict[tuple[NodeId, str], Payload | None] = {}
 
-    def output(self, node: NodeId, port: str, offset: int = 0, limit: int | None = None) -> DataPage:
-        """Return what left a node by a port; an empty page where nothing did."""
-        payload = self._payload(node)
+    def output(
+        self, node: NodeId, port: str, offset: int = 0, limit: int | None = None, *, scope: str | None = None
+    ) -> DataPage:
+        """
+        Return what left a node by a port; an empty page where nothing did.
+
+        With the scope of a pass and the node of its frame, the port `next` is what came back from that pass.
+        """
+        scope = self._last.get(node, "") if scope is None else scope
+        payload = self._payload(node, scope)
         if payload is None or port not in payload.ports:
             return DataPage(items=[], total=0, offset=offset)
         total = payload.counts[port]
         reference = payload.reference(port)
         if reference is not None:
-            return replace(self.output(reference[0], reference[1], offset, limit), total=total)
+            return replace(self.output(reference[0], reference[1], offset, limit, scope=scope), total=total)
         return DataPage(items=payload.items(port, offset, limit), total=total, offset=offset)
 
-    def input(self, node: NodeId, port: str, offset: int = 0, limit: int | None = None) -> DataPage:
+    def input(
+        self, node: NodeId, port: str, offset: int = 0, limit: int | None = None, *, scope: str | None = None
+    ) -> DataPage:
         """Return what arrived at a port, joined in edge order; for the node the run started at, what it began with."""
-        edges = [edge for edge in self._graph.into(node) if edge.target_port == port]
         if node == self._work.runs.get(self._run_id).start_node:
             given = decode_batch(self._work.runs.get_input(self._run_id))
             end = None if limit is None else offset + limit
             return DataPage(items=given[offset:end], total=len(given), offset=offset)
+        scope = self._last.get(node, "") if scope is None else scope
         items: Batch = []
         total = 0
-        for edge in edges:
-            count = self._count(edge.source, edge.source_port)
+        for edge in self._graph.into(node):
+            if edge.target_port != port or edge in self._regions.back_edges:
+                continue
+            count = self._count(edge, scope)
             first = max(0, offset - total)
             wanted = None if limit is None else limit - len(items)
             if count and first < count and (wanted is None or wanted > 0):
-                items += self.output(edge.source, edge.source_port, first, wanted).items
+                items += self._along(edge, scope, first, wanted).items
             total += count
         return DataPage(items=items, total=total, offset=offset)
 
+    def given(self, scope: str, offset: int = 0, limit: int | None = None) -> DataPage:
+        """Return what the frame of a pass gave it."""
+        outer, _, last = scope.rpartition("/")
+        name, _, text = last.rpartition(":")
+        node, number = NodeId(name), int(text)
+        size = self._sizes.get((node, outer), 0)
+        if size is None and number:
+            return self.output(node, "next", offset, limit, scope=f"{scope[: -len(text)]}{number - 1}")
+        came = self.input(node, "in", 0, None, scope=outer).items
+        mine = came[number * size : (number + 1) * size] if size else came
+        end = None if limit is None else offset + limit
+        return DataPage(items=mine[offset:end], total=len(mine), offset=offset)
+
     def has_output(self, node: NodeId) -> bool:
         """Tell whether the node got its work done in this run."""
-        return node in self._seqs
+        return node in self._last
 
     def last_outputs(self) -> Mapping[str, Mapping[str, Batch]]:
         """Return everything that left the nodes that nothing follows."""
         outputs: dict[str, dict[str, Batch]] = {}
-        for node in self._graph.order:
-            if node in self._seqs and not self._graph.out_of(node):
-                payload = self._payload(node)
+        for node in last_nodes(self._document):
+            if node in self._last:
+                payload = self._payload(node, "")
                 ports = payload.ports if payload else (DEFAULT_OUT,)
                 outputs[node] = {port: self.output(node, port).items for port in ports}
         return outputs
 
-    def _count(self, node: NodeId, port: str) -> int:
-        payload = self._payload(node)
-        return payload.counts.get(port, 0) if payload else 0
+    def _is_given(self, edge: Edge) -> bool:
+        shape = FRAME_STEPS.get(self._document.nodes[edge.source].use)
+        return shape is not None and edge.source_port == shape.body
 
-    def _payload(self, node: NodeId) -> Payload | None:
-        if node not in self._payloads:
-            data = self._work.runs.payload(self._run_id, self._seqs[node]) if node in self._seqs else None
-            self._payloads[node] = Payload(data) if data else None
-        return self._payloads[node]
+    def _along(self, edge: Edge, scope: str, offset: int, limit: int | None) -> DataPage:
+        """Return what came along a line, within a scope."""
+        if self._is_given(edge):
+            return self.given(scope, offset, limit) if scope else DataPage(items=[], total=0, offset=offset)
+        return self.output(edge.source, edge.source_port, offset, limit, scope=scope)
+
+    def _count(self, edge: Edge, scope: str) -> int:
+        if self._is_given(edge):
+            return self._along(edge, scope, 0, 0).total
+        payload = self._payload(edge.source, scope)
+        return payload.counts.get(edge.source_port, 0) if payload else 0
+
+    def _payload(self, node: NodeId, scope: str) -> Payload | None:
+        key = (node, scope)
+        if key not in self._payloads:
+            data = self._work.runs.payload(self._run_id, self._seqs[key]) if key in self._seqs else None
+            self._payloads[key] = Payload(data) if data else None
+        return self._payloads[key]
 
 
 def node_of(document: Document, node: str) -> NodeId:

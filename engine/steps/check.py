@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from engine.ids import NodeId
 from engine.model.codec import Parsed
+from engine.model.frames import FrameShape, Regions, find_regions
 from engine.model.graph import Graph
 from engine.model.problems import Problem
 from engine.model.tree import Path, Position, Stop, note, problem_at
@@ -17,11 +18,9 @@ from engine.model.words import did_you_mean, one_of
 from engine.model.workflow import ERROR_PORT, Document, Edge
 from engine.steps.catalog import Catalog
 from engine.steps.check_fields import FieldChecker
-from engine.steps.spec import StepSpec
+from engine.steps.spec import FrameSpec, StepSpec
 
 LOOP = "flow.loop"
-NEXT_PORT = "next"
-"""Where the body of a loop comes back: the one place a circle may close."""
 
 
 def check_document(document: Document | Parsed, catalog: Catalog) -> list[Problem]:
@@ -46,13 +45,16 @@ class _Checker:
         self.graph = Graph.of(document)
         self.specs: dict[NodeId, StepSpec] = {}
         self.problems: list[Problem] = []
+        self.regions = Regions()
 
     def run(self) -> list[Problem]:
         """Look at everything; problems come in the order of the text, or of the document where there is no text."""
         try:
             self.settings()
             self.steps()
+            self.regions = self.find_regions()
             self.edges()
+            self.frames()
             self.shape()
             self.failures()
             self.fields()
@@ -62,12 +64,26 @@ class _Checker:
             self.problems.sort(key=lambda found: (found.code == "too_many", found.line or 0, found.column or 0))
         return self.problems
 
+    def find_regions(self) -> Regions:
+        """Find out what stands in the bodies of frames."""
+        shapes = {
+            node_id: FrameShape(spec.frame.body, spec.frame.back)
+            for node_id, spec in self.specs.items()
+            if spec.frame is not None and spec.frame.body
+        }
+        return find_regions(self.document.nodes, self.document.edges, shapes)
+
     def fields(self) -> None:
         """Check what stands under `with`."""
-        checker = FieldChecker(self.graph, self.locate, self.document.settings.timezone)
+        checker = FieldChecker(self.graph, self.regions, self.loops(), self.locate, self.document.settings.timezone)
         for node_id, spec in self.specs.items():
             for problem in checker.check(self.document.nodes[node_id], spec):
                 note(self.problems, problem)
+
+    def loops(self) -> frozenset[NodeId]:
+        """Return the nodes whose expressions may speak of `loop`: the loops and all that stands in them."""
+        loops = [node_id for node_id, spec in self.specs.items() if spec.frame is not None and spec.frame.kind == "loop"]
+        return frozenset(loops).union(*(self.regions.inside(loop) for loop in loops))
 
     def steps(self) -> None:
         """Find the step of each node."""
@@ -171,10 +187,40 @@ class _Checker:
         """Return the circles that no loop closes."""
         if not self.graph.cycles:
             return ()
-        straight = [
-            edge for edge in self.graph.edges if edge.target_port != NEXT_PORT or self.document.nodes[edge.target].use != LOOP
-        ]
+        straight = [edge for edge in self.graph.edges if edge not in self.regions.back_edges]
         return Graph.build(self.document.nodes, straight).cycles
+
+    def frames(self) -> None:
+        """Check that no line crosses the rim of a body, and what may stand in one."""
+        for fault in self.regions.faults:
+            self.say(fault.code, fault.text, ("edges", fault.index), hint=fault.hint, node=fault.node)
+        for node_id, spec in self.specs.items():
+            if (frame := spec.frame) is None:
+                continue
+            node, around = self.document.nodes[node_id], self.regions.around(node_id)
+            kinds = [self.specs[owner].frame.kind for owner in around if self.specs[owner].frame is not None]  # type: ignore[union-attr]
+            if frame.kind == "break" and ("loop" not in kinds or "compensate" in kinds[: kinds.index("loop")]):
+                text = f"“{node.label}” stands in no loop, so there is nothing it could break."
+                self.say("no_loop", text, ("nodes", node_id), hint="Put it between “each” and “next” of a loop.")
+            if frame.kind == "compensate" and "compensate" in kinds:
+                text = f"“{node.label}” stands among undo steps, which cannot themselves be undone."
+                self.say("undo_in_undo", text, ("nodes", node_id), hint="Remove it.")
+            if frame.body:
+                self.body(node_id, frame)
+
+    def body(self, node_id: NodeId, frame: FrameSpec) -> None:
+        """Warn of a body that is empty, or that gives nothing back while something waits for it."""
+        node = self.document.nodes[node_id]
+        out = {edge.source_port for edge in self.graph.out_of(node_id)}
+        if frame.body not in out:
+            text = f"Nothing stands in the body of “{node.label}”."
+            hint = f"Draw a line from “{node_id}.{frame.body}”."
+            self.say("empty_body", text, ("nodes", node_id), hint=hint, is_warning=True)
+        comes_back = any(edge.target_port == frame.back for edge in self.graph.into(node_id))
+        if frame.kind == "loop" and "done" in out and not comes_back and node.fields.get("keep") != "none":
+            text = f"No line leads back to “{node_id}.{frame.back}”, so nothing leaves “{node.label}” by “done”."
+            hint = f"Draw a line to “{node_id}.{frame.back}”, or write “keep: none” to get a count of the passes."
+            self.say("nothing_comes_back", text, ("nodes", node_id), hint=hint, is_warning=True)
 
     def failures(self) -> None:
         """Check that routed failures lead somewhere."""

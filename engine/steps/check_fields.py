@@ -18,6 +18,7 @@ from engine.expressions import (
 from engine.ids import NodeId
 from engine.model.cron import parse_cron
 from engine.model.decode import kind_of
+from engine.model.frames import Regions
 from engine.model.graph import Graph
 from engine.model.problems import Problem
 from engine.model.tree import Path, Position, problem_at
@@ -36,8 +37,10 @@ _OPEN: Final = "{{"
 class FieldChecker:
     """Checks the fields of the nodes of one document."""
 
-    def __init__(self, graph: Graph, locate: Callable[[Path], Position | None], timezone: str) -> None:
-        self._graph = graph
+    def __init__(
+        self, graph: Graph, regions: Regions, loops: frozenset[NodeId], locate: Callable[[Path], Position | None], timezone: str
+    ) -> None:
+        self._graph, self._regions, self._loops = graph, regions, loops
         self._locate = locate
         self._timezone = timezone
 
@@ -143,7 +146,10 @@ class FieldChecker:
     def _check_text(
         self, node: Node, field: FieldSpec, path: tuple[str | int, ...], text: str, *, is_template: bool
     ) -> Iterator[Problem]:
-        problems, references = _look_at(text, is_template)
+        problems, references, says_loop = _look_at(text, is_template)
+        if says_loop and node.id not in self._loops:
+            sentence = f"“{field.label or field.name}”: “loop” is known only in the body of a loop."
+            yield self._problem("reference", sentence, node, path, "Put the step between “each” and “next” of a loop.")
         place = self._locate(("nodes", node.id, "with", *path))
         for problem in problems:
             where = f" (line {problem.position.line})" if "\n" in text else f" (at character {problem.position.column})"
@@ -164,6 +170,14 @@ class FieldChecker:
             return f"there is no node “{name[:80]}”.", hint or (f"Before it come {one_of(before)}." if before else None)
         if name == node.id:
             return "a node cannot use its own output.", "What comes in is “item”."
+        inside = [frame for frame in self._regions.around(NodeId(name)) if frame not in self._regions.around(node.id)]
+        if inside:
+            return (
+                f"“{name}” stands in the body of “{inside[-1]}”, so its data is not seen from here.",
+                f"Lead what is needed back to “{inside[-1]}”, and use nodes.{inside[-1]}.",
+            )
+        if name in self._regions.around(node.id):
+            return f"“{name}” is the frame around this step.", "Use loop.item, or the steps before the frame."
         if not self._graph.is_upstream(NodeId(name), node.id):
             return (
                 f"“{name}” does not come before “{node.id}”, so its data is not there yet.",
@@ -185,16 +199,16 @@ class FieldChecker:
 
 
 @lru_cache(maxsize=16_384)
-def _look_at(text: str, is_template: bool) -> tuple[tuple[ExpressionProblem, ...], tuple[str, ...]]:
-    """Return what is wrong with an expression or a template, and the nodes it speaks of; remembered by its text."""
+def _look_at(text: str, is_template: bool) -> tuple[tuple[ExpressionProblem, ...], tuple[str, ...], bool]:
+    """Return what is wrong with an expression or a template, the nodes it speaks of, and whether of `loop`; remembered."""
     problems = tuple(check_template(text) if is_template else check_expression(text))
-    if "nodes" not in text:
-        return problems, ()
+    if "nodes" not in text and "loop" not in text:
+        return problems, (), False
     try:
         compiled = compile_template(text) if is_template else compile_expression(text)
     except TreadleError:
-        return problems, ()
-    return problems, tuple(sorted(compiled.node_refs))
+        return problems, (), False
+    return problems, tuple(sorted(compiled.node_refs)), "loop" in compiled.names
 
 
 def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -263,3 +263,23 @@ def test_a_thousand_nodes_are_checked_in_a_blink():
     started = time.process_time()
     check_document(document, CATALOG)
     assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    ("node", "edges", "code"),
+    [
+        pytest.param("{use: flow.break}", ["start -> a"], "no_loop", id="break outside of a loop"),
+        pytest.param(
+            "{use: data.set, with: {fields: {x: loop.index}}}", ["start -> a"], "reference", id="loop outside of a loop"
+        ),
+        pytest.param("{use: flow.loop}", ["start -> a"], "empty_body", id="an empty body"),
+        pytest.param("{use: flow.try}", ["start -> a", "start -> a.next"], "wrong_way_back", id="a wrong way back"),
+    ],
+)
+def test_frames(node, edges, code):
+    """
+    What is wrong with a frame is told before it runs.
+    """
+    lines = "\n".join(f"  - {edge}" for edge in edges)
+    text = f"treadle: 1\nname: x\nnodes:\n  start: {{use: trigger.manual}}\n  a: {node}\nedges:\n{lines}\n"
+    assert code in {problem.code for problem in check_document(parse_document(text), CATALOG)}

@@ -6,6 +6,7 @@ from engine.steps.builtin.code import python
 from engine.steps.builtin.files import FILES
 from engine.steps.builtin.flow import FLOW
 from engine.steps.builtin.format import format_
+from engine.steps.builtin.frames import FRAMES
 from engine.steps.builtin.join import JOIN
 from engine.steps.builtin.parse import parse
 from engine.steps.builtin.select import SELECT
@@ -17,4 +18,4 @@ from engine.steps.spec import StepSpec
 
 def builtin_steps() -> list[StepSpec]:
     """Return the steps of Treadle itself, in the order a palette shows them."""
-    return [*TRIGGERS, *FLOW, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
+    return [*TRIGGERS, *FLOW, *FRAMES, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
