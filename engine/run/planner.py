@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from engine.errors import BadRequest, NotFound
 from engine.ids import NodeId
+from engine.model.items import Batch
 from engine.model.workflow import DEFAULT_IN, DEFAULT_OUT, Document, Node
 from engine.steps.computed import FieldPlan, plan_fields
 from engine.steps.spec import StepSpec
@@ -221,3 +222,13 @@ class Plan:
     @staticmethod
     def _is_source(node: PlanNode) -> bool:
         return not node.is_trigger and not node.in_degree and node.spec is not None and not node.spec.ports_in
+
+
+def sample_items(plan: Plan, start: NodeId | None) -> Batch:
+    """Return the items a run starts with when nobody gives any: the trigger's sample, else one empty item."""
+    sample = plan.node(start).node.fields.get("sample") if start is not None else None
+    if isinstance(sample, dict):
+        return [sample]
+    if isinstance(sample, list) and all(isinstance(item, dict) for item in sample):
+        return list(sample)
+    return [{}]

@@ -91,7 +91,8 @@ class Restored:
                     self._settle(execution, index, fact)
                 case FactKind.STEP_SKIPPED:
                     told.add(index)
-                    if begun.pop(index, None) is not None:
+                    is_left_out = fact.summary.get("reason") == "left_out" and not progress.settled[index]
+                    if begun.pop(index, None) is not None or is_left_out:
                         progress.settle(index, None)
                 case FactKind.STEP_FAILED:
                     begun.pop(index, None)

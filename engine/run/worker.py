@@ -39,7 +39,7 @@ from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .fork import Fork, fork_run
 from .payloads import body_of, decode_batch, encode_batch
-from .planner import Plan
+from .planner import Plan, sample_items
 from .queue import RunQueue
 from .resume import Ending
 from .slots import altered
@@ -226,7 +226,7 @@ class Worker:
         plan = self.plans.get(run.version_id, document)
         start = plan.choose_start(run.start_node)
         if items is None:
-            items = decode_batch(payload) if payload is not None else _sample(plan, start)
+            items = decode_batch(payload) if payload is not None else sample_items(plan, start)
         if payload is None:
             payload = encode_batch(items)
         flight = self._flight(run, plan, items=items)
@@ -481,13 +481,3 @@ class Worker:
                 self._announce(flight)
             else:
                 flight.end("lost")
-
-
-def _sample(plan: Plan, start: NodeId | None) -> Batch:
-    """Return the items a run starts with when nobody gives any: the trigger's sample, else one empty item."""
-    sample = plan.node(start).node.fields.get("sample") if start is not None else None
-    if isinstance(sample, dict):
-        return [sample]
-    if isinstance(sample, list) and all(isinstance(item, dict) for item in sample):
-        return list(sample)
-    return [{}]

@@ -16,6 +16,7 @@ from engine.service.code import CodeService
 from engine.service.disk import DiskService
 from engine.service.drafts import Draft, DraftService, OpenDrafts
 from engine.service.failures import FailureService
+from engine.service.parts import PartService
 from engine.service.preview import PreviewService
 from engine.service.runs import RunService
 from engine.service.samples import Samples
@@ -76,6 +77,9 @@ class Studio:
             store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
         )
         self.failures = FailureService(store=parts.store, clock=parts.clock, actor=actor, ring=parts.replayer.ring)
+        self.parts = PartService(
+            store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
+        )
         self.preview = PreviewService(
             store=parts.store,
             drafts=drafts,

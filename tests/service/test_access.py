@@ -14,7 +14,7 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "failures", "preview", "schedules", "disk", "tokens", "code")
+SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code")
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -39,6 +39,10 @@ CALLS = {
     "runs.fork": ("run", (RUN,)),
     "runs.receipts": ("read", (RUN, "start")),
     "runs.decide": ("run", (RUN, "retry")),
+    "parts.standings": ("read", (WorkflowId("wf_none"),)),
+    "parts.start": ("run", (WorkflowId("wf_none"),)),
+    "parts.pins": ("read", (WorkflowId("wf_none"),)),
+    "parts.pin": ("write", (WorkflowId("wf_none"), "start", None)),
     "runs.wait": ("read", (RUN, None)),
     "runs.get": ("read", (RUN,)),
     "runs.list_page": ("read", (RunFilter(),)),
