@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
+from functools import partial
 from typing import Any
 
 from app.api.errors import dump, problem, problem_of, status_of
@@ -84,8 +85,42 @@ async def read_body(receive: Receive, limit: int, length: bytes | None = None) -
 
 
 async def _next(receive: Receive) -> Message:
+    """Return what comes next; where it is there already, which is usual, no alarm is set for it."""
+    coming = receive().__await__()
+    try:
+        first = next(coming)
+    except StopIteration as there:
+        message: Message = there.value
+        return message
     async with asyncio.timeout(STALL_S):
-        return await receive()
+        return await _Rest(coming, first)
+
+
+class _Rest:
+    """What is left of something that was begun and had to wait: a wish for the event loop, and what follows."""
+
+    __slots__ = ("_coming", "_first")
+
+    def __init__(self, coming: Generator[Any, Any, Message], first: Any) -> None:
+        self._coming, self._first = coming, first
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        wish = self._first
+        while True:
+            try:
+                answer = yield wish
+            except GeneratorExit:
+                self._coming.close()
+                raise
+            except BaseException as error:
+                advance = partial(self._coming.throw, error)
+            else:
+                advance = partial(self._coming.send, answer)
+            try:
+                wish = advance()
+            except StopIteration as over:
+                message: Message = over.value
+                return message
 
 
 def too_large(limit: int) -> TooLarge:

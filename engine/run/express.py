@@ -22,7 +22,7 @@ from typing import Any, Final
 import orjson
 
 from engine.clock import SystemClock
-from engine.ids import NodeId
+from engine.ids import NodeId, RunId
 from engine.model.items import Batch, Output
 from engine.model.run import FactKind, Run
 from engine.model.workflow import DEFAULT_OUT
@@ -72,6 +72,7 @@ class Stop:
     quick: Callable[[Batch], Batch | None] | None
     is_trigger: bool
     needs_items: bool
+    is_of_items: bool = False
     begin: str = ""
     end: str = ""
     headers: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Express:
     plan: Plan
     stops: tuple[Stop, ...]
     skipped: tuple[NodeId, ...]
+    timezone: str
     took: int = 0
     missed: int = 0
 
@@ -181,9 +183,14 @@ class Express:
                 if items:
                     known[id(items)] = (stop.node, DEFAULT_OUT)
             else:
-                if execution is None:
-                    execution = self._execution(run, env, batches)
-                outputs, answer = _call(stop, execution, items)
+                if stop.is_of_items:
+                    scope = {"item": items[0] if items else None, "items": items, "index": 0, "$timezone": self.timezone}
+                    outputs, answer = _call(stop, run_id, items, stop.planned.fields.render(scope))
+                else:
+                    if execution is None:
+                        execution = self._execution(run, env, batches)
+                    ports_in = {stop.planned.first_in: items}
+                    outputs, answer = _call(stop, run_id, items, execution.plain_fields(stop.planned, ports_in))
                 if answer is not None and response is None:
                     response = answer  # its line stands before the step's own, as on the long way
                     summary = f'{{"status":{answer.status}}}'
@@ -237,13 +244,13 @@ def _no_context() -> Context:
     raise LongWay
 
 
-def _call(stop: Stop, execution: Execution, items: Batch) -> tuple[Mapping[str, Output], Response | None]:
+def _call(stop: Stop, run_id: RunId, items: Batch, fields: Mapping[str, Any]) -> tuple[Mapping[str, Output], Response | None]:
     planned = stop.planned
     ports = {planned.first_in: items}
     assert planned.call is not None
-    run, node = RUN.set(execution.run.id), NODE.set(stop.node)
+    run, node = RUN.set(run_id), NODE.set(stop.node)
     try:
-        result = planned.call(StepCall(ports, _no_context), **execution.plain_fields(planned, ports))
+        result = planned.call(StepCall(ports, _no_context), **fields)
         if type(result) is Output:
             return {DEFAULT_OUT: result}, None
         return read_result(result, ports, planned.node.label)
@@ -288,7 +295,7 @@ def _compile(plan: Plan, start: NodeId | None) -> Express | None:
             return None
         stops.append(stop)
         todo.extend((plan.nodes[target], (stop.place, port)) for port, target in planned.targets)
-    return Express(plan, tuple(stops), tuple(plan.nodes[index].id for index in opening.skipped))
+    return Express(plan, tuple(stops), tuple(plan.nodes[index].id for index in opening.skipped), document.settings.timezone)
 
 
 def _stop(planned: PlanNode, came_by: tuple[int, str] | None, place: int, timezone: str) -> Stop | None:
@@ -315,6 +322,7 @@ def _stop(planned: PlanNode, came_by: tuple[int, str] | None, place: int, timezo
         quick=quick,
         is_trigger=is_trigger,
         needs_items=not node.run_on_empty,
+        is_of_items=not is_trigger and quick is None and planned.fields.is_of_items(),
         begin=begin,
         end=end,
     )

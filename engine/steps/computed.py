@@ -34,6 +34,7 @@ index `OVER_ALL` the value is computed over all items of the batch; `nodes.<id>.
 
 PER_ITEM: Final = frozenset({"nodes"})
 OF_ITEM: Final = frozenset({"item", "index"})
+OF_ITEMS: Final = OF_ITEM | {"items"}
 OVER_ALL: Final = -1
 EXPRESSION_TYPES: Final = frozenset({"expression", "expressions", "expression_list", "cases"})
 
@@ -137,9 +138,10 @@ class Constant:
 class FieldPlan:
     """The fields of one node, compiled once, rendered as often as the step is called."""
 
-    __slots__ = ("_bound", "_constant", "_constants", "_rendered")
+    __slots__ = ("_bound", "_constant", "_constants", "_rendered", "_written")
 
     def __init__(self, spec: StepSpec, written: Mapping[str, Any]) -> None:
+        self._written = {**{field.name: field.default for field in spec.fields}, **written}
         known = {field.name: field for field in spec.fields}
         for name in written:
             if name not in known:
@@ -165,6 +167,12 @@ class FieldPlan:
     def varies(self) -> bool:
         """Whether a field has an expression in it, so that it can differ from item to item."""
         return bool(self._rendered or self._bound)
+
+    def is_of_items(self) -> bool:
+        """Whether nothing but the items, and neither the clock nor chance, decides what the fields of a batch come to."""
+        if self._bound:
+            return False
+        return all(_is_of_items(value) for value in self._written.values())
 
     @property
     def is_of_item_alone(self) -> bool:
@@ -287,6 +295,19 @@ def _renderer(value: Any, field: str) -> Callable[[Mapping[str, Any]], Any] | No
             return None
         return lambda scope: [render(scope) if render else entry for render, entry in zip(renderers, value, strict=True)]
     return None
+
+
+def _is_of_items(value: Any) -> bool:
+    if isinstance(value, str):
+        template = compile_template(value) if "{{" in value else None
+        if template is None:
+            return True
+        return not (template.reads_clock or template.is_random) and all(part.names <= OF_ITEMS for part in template.expressions)
+    if isinstance(value, Mapping):
+        return all(map(_is_of_items, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_of_items, value))
+    return True
 
 
 def _text_renderer(text: str, field: str) -> Callable[[Mapping[str, Any]], Any]:
