@@ -45,7 +45,7 @@ KEPT_HEADERS: Final = 1_000
 _FLOW: Final = frozenset({"flow.if", "flow.switch", "flow.respond"})
 # What it knows; anything else that a document comes to say sends its runs the long way until it is learnt here.
 _OF_NODE: Final = frozenset({"id", "use", "title", "fields", "note", "on_error", "on_uncertain", "run_on_empty"})
-_OF_SETTINGS: Final = frozenset({"timezone", "on_failure"})
+_OF_SETTINGS: Final = frozenset({"timezone", "on_failure", "search"})
 _OF_DOCUMENT: Final = frozenset({"name", "description", "nodes", "edges", "settings", "layout"})
 _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED.value
 _SKIPPED: Final = FactKind.STEP_SKIPPED.value
