@@ -216,6 +216,15 @@ class Runs(Protocol):
     def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
         """Take a run over: status `running`, epoch grown by one; None when it is final."""
 
+    def has(self, run_id: RunId) -> bool:
+        """Tell whether there is such a run."""
+
+    def add_all(self, runs: Sequence[tuple[Run, bytes]], *, document: Document | None = None) -> None:
+        """Queue many runs of one document at once, each with its encoded input."""
+
+    def list_children(self, parent: RunId, *, step: str | None = None, limit: int = 1000) -> list[Run]:
+        """Return the runs that a run called, in the order it did; with `step` those that this call waits for."""
+
     def add_facts(self, facts: Sequence[Fact]) -> None:
         """Give a run that is queued in the same transaction what it knows from the start."""
 
@@ -525,12 +534,13 @@ class Journal(Protocol):
     order they were given; the disk always holds a prefix. Records of an `epoch` that is no longer the run's are dropped, and
     `lost` tells which runs that happened to: set it to a function, it is called on the loop. `waits` is told in the same way
     which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
-    `rung` is called after a transaction that queued a run.
+    `rung` is called after a transaction that queued a run, `cancelled` with the running runs that one wants to end.
     """
 
     lost: Callable[[tuple[RunId, ...]], None]
     waits: Callable[[tuple[RunId, ...], datetime | None], None]
     rung: Callable[[], None]
+    cancelled: Callable[[tuple[RunId, ...]], None]
 
     @property
     def is_full(self) -> bool:

@@ -98,6 +98,7 @@ class Run:
 
     `start_node` is the trigger that fired or the node named by the caller. `error` is an error's `as_dict()` with the node in
     `where`. `epoch` grows each time a worker takes the run over; a worker with an old epoch writes nothing.
+    `parent_run_id` is the run that called this one, `parent_step` the step of it that waits for the end (None: nobody does).
     `version_id` is None for a test of a draft, whose text then stands in `document`.
     """
 
@@ -117,6 +118,8 @@ class Run:
     finished_at: datetime | None = None
     error: Mapping[str, Any] | None = None
     cancel_requested: bool = False
+    parent_run_id: RunId | None = None
+    parent_step: str | None = None
 
     @property
     def duration_ms(self) -> int | None:

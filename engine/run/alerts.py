@@ -219,7 +219,8 @@ def came_from(work: UnitOfWork, run: Run) -> tuple[set[WorkflowId], int]:
     """
     Return the workflows that led to a run, its own included, and how many alerts stand between them.
 
-    From a run the way back leads to the run it repeats, and from an alert to the failure that it tells of.
+    From a run the way back leads to the run it repeats, else to the one that called it, and from an alert to the failure that
+    it tells of.
     """
     chain: set[WorkflowId] = set()
     depth = 0
@@ -229,7 +230,7 @@ def came_from(work: UnitOfWork, run: Run) -> tuple[set[WorkflowId], int]:
             break
         if at.workflow_id is not None:
             chain.add(at.workflow_id)
-        before = at.retry_of
+        before = at.retry_of or at.parent_run_id
         if before is None and at.firing_id is not None and at.firing_id.startswith(f"{KIND}_"):
             depth += 1
             before = _told_of(work, at.firing_id)

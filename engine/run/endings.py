@@ -52,7 +52,7 @@ class Endings:
         for run in ended:
             if run.retry_of is not None:
                 self._settle_replay(work, run)
-        failed = [run for run in ended if run.status is RunStatus.FAILED and not run.is_test]
+        failed = [run for run in ended if run.status is RunStatus.FAILED and not run.is_test and run.parent_step is None]
         if failed:
             self._keep_failures(work, failed)
 

@@ -14,10 +14,11 @@ from engine.clock import Clock
 from engine.events.bus import EventBus
 from engine.ids import RunId, WorkflowId
 from engine.model.calendar import Calendars
+from engine.model.run import Run
 from engine.model.waits import Waiting
 from engine.protocols import Journal
 from engine.steps.code import CodeRunner
-from engine.steps.contract import Files, Http, Response
+from engine.steps.contract import ChildRuns, Files, Http, Response
 
 from .folders import Folders
 from .retry import Chance
@@ -46,6 +47,7 @@ class RunEnv:
     bus: EventBus | None = None
     unlock: Unlock | None = None
     code: CodeRunner | None = None
+    calls: Callable[[Run, str], ChildRuns] | None = None
     respond: Callable[[RunId, Response], None] | None = None
     sleep_until: Callable[[datetime], Awaitable[None]] | None = None
     chance: Chance = field(default=random.random)

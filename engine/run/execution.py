@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .framing import OpenFrame
     from .undoing import Undo
 
+CALL: Final = "flow.call"
 _SUCCEEDED: Final = FactKind.STEP_SUCCEEDED  # looking a member up takes a fifth of a microsecond, once per step
 
 Written = tuple[bytes, Outputs]
@@ -100,6 +101,7 @@ class Execution:
     ) -> Context:
         """Return what an action may lean on; the idempotency key is the same for every try, also after a restart."""
         env, run = self.env, self.run
+        key = f"{planned.id}:{index}"
         return Context(
             http=env.http,
             clock=env.clock,
@@ -118,6 +120,7 @@ class Execution:
             idempotency_key=effect_key(self.key_run(planned), self.scope, planned.id, index),
             woken=self.pending.woken.get((self.scope, planned.index)) if self.pending is not None else None,
             code=env.code,
+            calls=env.calls(run, key) if env.calls is not None and planned.node.use == CALL else None,
             stops_at_failure=planned.node.on_error == "stop",
         )
 

@@ -30,6 +30,7 @@ from engine.steps.code import CodeRunner
 from engine.steps.contract import Files, Http, Response
 
 from .calendars import load_calendars
+from .calls import StepCalls
 from .compiling import PlanCache
 from .disk import reach_disk
 from .endings import Endings
@@ -37,6 +38,7 @@ from .env import RunEnv, Unlock
 from .express import MOST_ITEMS, find_express
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
+from .following import follow
 from .fork import Fork, fork_run
 from .payloads import body_of, decode_batch, encode_batch
 from .planner import Plan, sample_items
@@ -101,6 +103,8 @@ class Worker:
         self._bell = asyncio.Event()
         self._is_running = False
         self._is_express = False
+        self._takes_all = True
+        self._submitted: set[RunId] = set()
 
     # — start and stop —
 
@@ -117,11 +121,14 @@ class Worker:
             self.store.journal.lost = self._on_lost
             self.store.journal.waits = self._on_waits
             self.store.journal.rung = self.ring
+            self.store.journal.cancelled = self._on_cancelled
+        self.env.calls = lambda run, node: StepCalls(self.store, self.clock, run, node)
         self.env.read_woken = lambda run_id: self.store.read(lambda work: work.waits.woken((run_id,)))
         if resume:
             await self.run_once(interrupted=True)
             await self.waker.start()
-            self._poller = asyncio.create_task(self._poll(), name="worker poll")
+        self._takes_all = resume
+        self._poller = asyncio.create_task(self._poll(), name="worker poll")
 
     async def stop(self) -> None:
         """Start nothing more, let steps at work come to their end for a while, and return when it is really over."""
@@ -158,7 +165,7 @@ class Worker:
         found = await self.store.read(lambda work: find_open(work, frozenset(self._flights), interrupted=interrupted))
         taken = 0
         for run, document in found:
-            if run.id in self._flights or not self._is_running:
+            if run.id in self._flights or not self._is_running or not self._is_ours(run):
                 continue
             taken += 1
             try:
@@ -170,6 +177,14 @@ class Worker:
                 continue
             self._enqueue(flight)
         return taken
+
+    def _is_ours(self, run: Run) -> bool:
+        """Whether to take a run from the store: without `resume` only what was submitted here, and what that called."""
+        if self._takes_all:
+            return True
+        if run.parent_run_id in self._submitted:
+            self._submitted.add(run.id)
+        return run.id in self._submitted
 
     def ring(self) -> None:
         """Say that a run was queued in the store, so that it is found now and not at the next look."""
@@ -223,6 +238,8 @@ class Worker:
         It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` for a plan that cannot be.
         """
         self._check_running()
+        if not self._takes_all:
+            self._submitted.add(run.id)
         plan = self.plans.get(run.version_id, document)
         start = plan.choose_start(run.start_node)
         if items is None:
@@ -328,8 +345,15 @@ class Worker:
         """
         Return the run once it is over or parked, or as it stands when the time is up.
 
-        What a finished run says here is on disk. Raises `NotFound`.
+        One that is parked for nothing but the runs it called is waited for. What a finished run says here is on disk. Raises
+        `NotFound`.
         """
+        run = await self._wait(run_id, timeout)
+        if run.status is not RunStatus.WAITING:
+            return run
+        return await follow(self.store, self._wait, run_id, timeout)
+
+    async def _wait(self, run_id: RunId, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - work goes on
         flight = self._flights.get(run_id)
         if flight is None:
             if (recent := self._recent.get(run_id)) is not None:
@@ -469,6 +493,12 @@ class Worker:
         flight = self._flights.get(run_id)
         if flight is not None:
             flight.respond(response)
+
+    def _on_cancelled(self, run_ids: tuple[RunId, ...]) -> None:
+        """End runs that are at work because the run that called them is over."""
+        for run_id in run_ids:
+            if (flight := self._flights.get(run_id)) is not None:
+                flight.end("cancel")
 
     def _on_lost(self, run_ids: tuple[RunId, ...]) -> None:
         """Let go of runs that are somebody else's by now; what they would still write is refused by the store."""

@@ -82,6 +82,30 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildResult:
+    """What became of a run that a step had called: what it gave, or why it did not."""
+
+    run_id: str
+    workflow: str
+    error: TreadleError | None = None
+    items: Batch = field(default_factory=list)
+
+
+class ChildRuns(Protocol):
+    """Runs of other workflows, started by one step; `key` names the call within its run."""
+
+    @property
+    def key(self) -> str:
+        """The name of this call, stable over restarts."""
+
+    async def start(self, workflow: str, batches: Sequence[Batch], *, waits: bool, concurrency: int | None = None) -> None:
+        """Start a run of the workflow for each batch, once; with `waits` the step is woken when the last one is over."""
+
+    async def results(self) -> list[ChildResult]:
+        """Return what became of them, in the order of their batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """
     What an action may lean on, and nothing else.
@@ -90,7 +114,7 @@ class Context:
 
     `folder` is the workflow's own folder: file steps never leave it. `idempotency_key` is stable over retries and restarts.
     `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run. `code` runs people's
-    code. With `stops_at_failure` the node ends at the first item that fails.
+    code, `calls` the runs of other workflows. With `stops_at_failure` the node ends at the first item that fails.
     """
 
     http: Http
@@ -111,6 +135,7 @@ class Context:
     idempotency_key: str = ""
     woken: Woken | None = None
     code: CodeRunner | None = None
+    calls: ChildRuns | None = None
     stops_at_failure: bool = False
 
 

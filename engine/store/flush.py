@@ -48,7 +48,7 @@ _FIRST: Final = frozenset({START, WHOLE})
 class Segment:
     """Records on their way to the disk, in order."""
 
-    __slots__ = ("_owned", "_payloads", "_steps", "ended", "waits")
+    __slots__ = ("_owned", "_payloads", "_steps", "begun", "ended", "waits")
 
     def __init__(self, payloads: Payloads) -> None:
         self._payloads = payloads
@@ -56,6 +56,7 @@ class Segment:
         self._steps: list[tuple[int, str, Any, Any]] = []
         self._owned: list[tuple[str, str]] = []
         self.ended: list[Run] = []
+        self.begun: list[tuple[RunId, str]] = []
 
     def __bool__(self) -> bool:
         return bool(self._steps)
@@ -145,9 +146,9 @@ class Segment:
         """
         Write everything inside the transaction that is open on the cursor; returns the runs that were fenced off.
 
-        `ended` then holds the runs whose end this was.
+        `ended` then holds the runs whose end this was, `begun` the calls that began to wait for their children.
         """
-        steps, self.ended = self._steps, []
+        steps, self.ended, self.begun = self._steps, [], []
         fresh = {step[1] for step in steps if step[0] == WHOLE or (step[0] == START and step[3][0] is not None)}
         refused = self._write_firings(cursor, statements) if fresh else frozenset()
         asked = {step[1] for step in steps} - fresh
@@ -206,6 +207,9 @@ class Segment:
         if fact_rows:
             statements.facts.insert(cursor, fact_rows)
         if waits:
+            self.begun = [
+                (RunId(change.row[4]), change.row[5]) for change in waits if change.row is not None and change.row[3] == "child"
+            ]
             write_waits(cursor, statements.waits, waits, self.waits)
         if parked:
             queue_woken(cursor, statements.waits, statements.id_list(parked), self.waits)

@@ -45,7 +45,7 @@ class SqlJournal:
     loop, plans to wake the writer. `lost` may be set to a function; it is told, on the loop, which runs lost their records
     because another worker has them, they were cancelled or deleted, or a record could not be stored at all. `waits` is told
     which runs were woken while they parked, and the earliest moment at which something that has just begun to wait is due.
-    `rung` is called on the loop after a transaction that queued a run.
+    `rung` is called on the loop after a transaction that queued a run, `cancelled` with running runs that one wants to end.
     """
 
     __slots__ = (
@@ -59,6 +59,7 @@ class SqlJournal:
         "_taken_bytes",
         "_waiting",
         "_writer",
+        "cancelled",
         "flushes",
         "lost",
         "rung",
@@ -68,6 +69,7 @@ class SqlJournal:
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: Writer) -> None:
         self.lost: Callable[[tuple[RunId, ...]], None] = _nobody
         self.waits: Callable[[tuple[RunId, ...], datetime | None], None] = _no_waits
+        self.cancelled: Callable[[tuple[RunId, ...]], None] = _nobody
         self.rung: Callable[[], None] = _no_door
         self._loop, self._writer, self._entries = loop, writer, writer.entries
         self._given = self._committed = 0
@@ -174,6 +176,8 @@ class SqlJournal:
                     waiter.set_exception(_copy_of(report.error))
         if report.has_rung and report.error is None:
             self.rung()
+        if report.cancelled and report.error is None:
+            self.cancelled(tuple(sorted(report.cancelled)))
         if report.error is None:
             landing = self._landing
             while landing and landing[0][0] <= report.upto:

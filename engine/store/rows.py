@@ -86,6 +86,8 @@ def run_values(run: Run) -> Values:
         optional_moment(run.finished_at),
         None if run.error is None else json_text(run.error),
         run.cancel_requested,
+        run.parent_run_id,
+        run.parent_step,
     )
 
 
@@ -108,6 +110,8 @@ def run_of(row: Row) -> Run:
         finished_at=optional_moment_of(row[13]),
         error=None if row[14] is None else orjson.loads(row[14]),
         cancel_requested=bool(row[15]),
+        parent_run_id=None if row[16] is None else RunId(row[16]),
+        parent_step=row[17],
     )
 
 

@@ -279,6 +279,30 @@ class SqlRuns:
         self._write(run)
         return run
 
+    def has(self, run_id: RunId) -> bool:
+        """Tell whether there is such a run."""
+        return self._connection.execute(select(_RUN.id).where(_RUN.id == run_id)).first() is not None
+
+    def add_all(self, runs: Sequence[tuple[Run, bytes]], *, document: Document | None = None) -> None:
+        """Queue many runs of one document at once, each with its encoded input."""
+        text = None if document is None else document_text(document)
+        rows = [dict(zip(_RUN_NAMES, run_values(run), strict=True)) for run, _ in runs]
+        inputs = []
+        for run, data in runs:
+            owned: set[str] = set()
+            form, payload = self._payloads.pack(data, owned)
+            inputs.append({"run_id": run.id, "payload_form": form, "payload": payload, "document": text})
+            own_blobs(self._connection, owned, run.id)
+        self._connection.execute(insert(tables.runs), rows)
+        self._connection.execute(insert(tables.inputs), inputs)
+
+    def list_children(self, parent: RunId, *, step: str | None = None, limit: int = 1000) -> list[Run]:
+        """Return the runs that a run called, in the order it did; with `step` those that this call waits for."""
+        statement = select(tables.runs).where(_RUN.parent_run_id == parent).order_by(_RUN.id).limit(limit)
+        if step is not None:
+            statement = statement.where(_RUN.parent_step == step)
+        return [run_of(row) for row in self._connection.execute(statement)]
+
     def add_facts(self, facts: Sequence[Fact]) -> None:
         """Give a run that is queued in the same transaction what it knows from the start."""
         for fact in facts:

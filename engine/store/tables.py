@@ -133,6 +133,8 @@ runs: Final = Table(
     Column("finished_at", BigInteger),
     Column("error", Text),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("parent_run_id", Id),
+    Column("parent_step", Text),
     PrimaryKeyConstraint("id"),
     Index(None, "workflow_id", "id", "status"),
 )
@@ -141,6 +143,13 @@ Index("runs_open", runs.c.id, sqlite_where=text(OPEN_RUNS))
 Index("runs_ready", runs.c.id, sqlite_where=text(READY_RUNS))
 Index("runs_failed", runs.c.id, sqlite_where=text(FAILED_RUNS))
 _FIRST_OF_FIRING = text("firing_id IS NOT NULL AND retry_of IS NULL")
+Index(
+    "runs_parent",
+    runs.c.parent_run_id,
+    runs.c.parent_step,
+    runs.c.status,
+    sqlite_where=text("parent_run_id IS NOT NULL"),
+)
 Index("runs_firing", runs.c.firing_id, unique=True, sqlite_where=_FIRST_OF_FIRING)
 
 inputs: Final = Table(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from engine.clock import Clock
 from engine.events.types import Event
+from engine.ids import RunId
 from engine.model.run import Run, RunStatus
 from engine.protocols import (
     Failures,
@@ -25,6 +26,7 @@ from engine.protocols import (
     Workflows,
 )
 
+from .children import Call, calls_of, cancel_children, wake_callers
 from .failures import SqlFailures
 from .firings import SqlFirings
 from .payloads import Payloads
@@ -45,7 +47,9 @@ class SqlUnitOfWork:
     def __init__(self, connection: Connection, payloads: Payloads, clock: Clock, *, settle: Settle | None = None) -> None:
         self.events: list[Event] = []
         self.has_rung = False
-        self._settle = settle
+        self.woken: set[RunId] = set()
+        self.cancelled: set[RunId] = set()
+        self._connection, self._clock, self._settle = connection, clock, settle
         self.workflows: Workflows = SqlWorkflows(connection)
         self.runs: Runs = SqlRuns(connection, payloads, clock, on_ended=self.settle)
         self.triggers: Triggers = SqlTriggers(connection)
@@ -59,9 +63,16 @@ class SqlUnitOfWork:
         self.failures: Failures = SqlFailures(connection)
         self.replays: Replays = SqlReplays(connection, payloads)
 
-    def settle(self, ended: Sequence[Run]) -> None:
-        """Do what belongs to the end of these runs."""
+    def settle(self, ended: Sequence[Run], begun: Sequence[Call] = ()) -> None:
+        """Do what belongs to the end of these runs, and for calls that have just begun to wait."""
         concerned = [run for run in ended if concerns_others(run)]
+        if concerned:
+            self.cancelled |= cancel_children(self._connection, self.runs, concerned)
+        calls = calls_of(concerned)
+        if calls or begun:
+            woken, has_queued = wake_callers(self._connection, self.waits, calls, begun, now=self._clock.now())
+            self.woken |= woken
+            self.has_rung = self.has_rung or has_queued
         if concerned and self._settle is not None:
             self._settle(self, concerned)
 
@@ -72,6 +83,8 @@ class SqlUnitOfWork:
     def begin(self) -> None:
         """Forget what an earlier change said."""
         self.events.clear()
+        self.woken.clear()
+        self.cancelled.clear()
         self.has_rung = False
 
     def publish(self, event: Event) -> None:
@@ -81,4 +94,6 @@ class SqlUnitOfWork:
 
 def concerns_others(run: Run) -> bool:
     """Whether the end of a run means something to anything but the run itself; for most it does not."""
-    return run.status is RunStatus.FAILED or (run.retry_of is not None and run.status.is_final)
+    if run.status is RunStatus.SUCCEEDED:
+        return run.retry_of is not None or run.parent_step is not None
+    return run.status.is_final

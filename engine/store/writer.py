@@ -28,6 +28,7 @@ from engine.events.types import Event
 from engine.ids import RunId
 from engine.model.run import Run
 
+from .children import Call
 from .database import Database
 from .flush import FACT, START, WHOLE, Segment
 from .flush_waits import WaitsWritten
@@ -61,7 +62,17 @@ class Report:
     lost: set[RunId] = field(default_factory=set)
     waits: WaitsWritten | None = None
     has_rung: bool = False
+    cancelled: set[RunId] = field(default_factory=set)
     error: StoreError | None = None
+
+    def hear(self, work: SqlUnitOfWork) -> None:
+        """Note what a unit of work wants to be told once it is committed."""
+        self.events.extend(work.events)
+        self.has_rung |= work.has_rung
+        self.cancelled |= work.cancelled
+        if work.woken:
+            self.waits = self.waits or WaitsWritten()
+            self.waits.woken |= work.woken
 
     def take(self, lost: set[RunId], waits: WaitsWritten) -> None:
         """Note what a segment tells."""
@@ -292,8 +303,8 @@ class Writer:
             else:
                 with self._savepoint(cursor):
                     report.take(segment.write(cursor, self._statements), segment.waits)
-            if segment.ended:
-                self._settle(cursor, work, segment.ended, report)
+            if segment.ended or segment.begun:
+                self._settle(cursor, work, segment.ended, segment.begun, report)
         except Exception as error:
             if not self._database.is_about_data(error):
                 raise
@@ -303,7 +314,7 @@ class Writer:
             self._write_one_by_one(cursor, work, segment, report)
         return True
 
-    def _settle(self, cursor: Any, work: SqlUnitOfWork, ended: Sequence[Run], report: Report) -> None:
+    def _settle(self, cursor: Any, work: SqlUnitOfWork, ended: Sequence[Run], begun: Sequence[Call], report: Report) -> None:
         """
         Do what belongs to the end of runs, in the transaction that ends them.
 
@@ -313,17 +324,18 @@ class Writer:
         work.begin()
         try:
             with self._savepoint(cursor):
-                work.settle(ended)
+                work.settle(ended, begun)
         except Exception as error:
             if self._database.is_refusal(error):
                 raise
             log.exception("what follows from the end of runs failed", extra={"runs": [run.id for run in ended[:20]]})
-            if len(ended) > 1:
+            if len(ended) + len(begun) > 1:
                 for run in ended:
-                    self._settle(cursor, work, [run], report)
+                    self._settle(cursor, work, [run], (), report)
+                for call in begun:
+                    self._settle(cursor, work, (), [call], report)
             return
-        report.events.extend(work.events)
-        report.has_rung |= work.has_rung
+        report.hear(work)
 
     def _write_one_by_one(self, cursor: Any, work: SqlUnitOfWork, segment: Segment, report: Report) -> None:
         """Write all but what the database refuses; a run that loses one record loses all that follow, so a prefix stays."""
@@ -334,8 +346,8 @@ class Writer:
             try:
                 with self._savepoint(cursor):
                     report.take(single.write(cursor, self._statements), single.waits)
-                if single.ended:
-                    self._settle(cursor, work, single.ended, report)
+                if single.ended or single.begun:
+                    self._settle(cursor, work, single.ended, single.begun, report)
             except Exception as error:
                 if not self._database.is_about_data(error):
                     raise
@@ -359,8 +371,7 @@ class Writer:
             report.settled.append((future, None, ours))
             return not is_alone
         report.settled.append((future, result, None))
-        report.events.extend(work.events)
-        report.has_rung |= work.has_rung
+        report.hear(work)
         return True
 
     def _connect(self) -> tuple[Connection, Any, SqlUnitOfWork]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.steps.builtin.call import CALL, called
 from engine.steps.builtin.code import python
 from engine.steps.builtin.files import FILES
 from engine.steps.builtin.flow import FLOW
@@ -18,4 +19,4 @@ from engine.steps.spec import StepSpec
 
 def builtin_steps() -> list[StepSpec]:
     """Return the steps of Treadle itself, in the order a palette shows them."""
-    return [*TRIGGERS, *FLOW, *FRAMES, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
+    return [*TRIGGERS, called, *FLOW, *CALL, *FRAMES, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
