@@ -101,7 +101,9 @@ class Execution:
     ) -> Context:
         """Return what an action may lean on; the idempotency key is the same for every try, also after a restart."""
         env, run = self.env, self.run
-        key = f"{planned.id}:{index}"
+        calls = None
+        if planned.node.use == CALL and env.calls is not None:
+            calls = env.calls(run, f"{self.scope}/{planned.id}" if self.scope else planned.id)
         return Context(
             http=env.http,
             clock=env.clock,
@@ -120,7 +122,7 @@ class Execution:
             idempotency_key=effect_key(self.key_run(planned), self.scope, planned.id, index),
             woken=self.pending.woken.get((self.scope, planned.index)) if self.pending is not None else None,
             code=env.code,
-            calls=env.calls(run, key) if env.calls is not None and planned.node.use == CALL else None,
+            calls=calls,
             stops_at_failure=planned.node.on_error == "stop",
         )
 

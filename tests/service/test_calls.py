@@ -91,7 +91,7 @@ async def test_the_caller_goes_on_with_what_the_called_gave(treadle, studio, out
     assert (RunStatus.SUCCEEDED, None) == (run.status, run.error)
     assert [0, 10, 20] == [item["n"] for item in (await outputs_of(studio, run))["after"]["out"]]
     children = await children_of(treadle, run)
-    assert [child_id(run.id, "call:0", index) for index in range(count)] == [child.id for child in children]
+    assert [child_id(run.id, "call", index) for index in range(count)] == [child.id for child in children]
     assert {(RunStatus.SUCCEEDED, "call", run.id)} == {(child.status, child.trigger, child.parent_run_id) for child in children}
 
 
@@ -259,3 +259,33 @@ async def test_a_thousand_children(treadle, studio, outside):
 
     assert RunStatus.SUCCEEDED is run.status
     assert list(range(0, 10_000, 10)) == [item["n"] for item in (await outputs_of(studio, run))["after"]["out"]]
+
+
+async def test_each_pass_of_a_loop_has_its_own_child(treadle, studio):
+    """
+    A call in the body of a loop is one call per pass.
+    """
+    await studio.workflows.create(CHILD)
+    await studio.workflows.create(LOOPING)
+    run = await run_to_end(studio, "Looping", [{"n": n} for n in range(4)])
+
+    assert (None, RunStatus.SUCCEEDED) == (run.error, run.status)
+    assert [0, 10, 20, 30] == [item["n"] for item in (await outputs_of(studio, run))["each"]["done"]]
+    assert 4 == len(await children_of(treadle, run))
+
+
+LOOPING = """treadle: 1
+name: Looping
+nodes:
+  start:
+    use: trigger.manual
+  each:
+    use: flow.loop
+  call:
+    use: flow.call
+    with: {workflow: Child}
+edges:
+  - start -> each
+  - each.each -> call
+  - call -> each.next
+"""
