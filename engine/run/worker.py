@@ -149,6 +149,10 @@ class Worker:
                 going[task].end("stop")
             if late:
                 await asyncio.wait(late, timeout=self._grace.total_seconds())
+        if any(flight.task is None for flight in self._flights.values()):
+            with suppress(TimeoutError):  # runs that were carried at once land when the disk has them
+                async with asyncio.timeout(self._grace.total_seconds()):
+                    await reach_disk(self.store.journal)
         for flight in list(self._flights.values()):
             flight.close()
         self._flights.clear()

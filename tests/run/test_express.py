@@ -1,5 +1,6 @@
 """The express way leaves the same journal as the long way, and steps aside for everything it does not know."""
 
+import asyncio
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -168,6 +169,17 @@ async def test_what_is_said_to_be_over_is_on_disk(shop):
     kept = await shop.store.read(lambda work: work.runs.get(run.id))
     assert (RunStatus.SUCCEEDED, None) == (over.status, shop.worker.find_running(run.id))
     assert over == kept
+
+
+async def test_stopping_waits_for_what_is_about_to_land(shop):
+    """
+    Who waits for a run that was carried a moment before the worker stops hears how it ended.
+    """
+    run = shop.start(a_document([START, TOTAL], "start -> total"), ITEMS)
+    waiting = asyncio.create_task(shop.worker.wait(run.id))
+    await asyncio.sleep(0)
+    await shop.worker.stop()
+    assert RunStatus.SUCCEEDED is (await waiting).status
 
 
 async def test_a_failing_document_says_so_once_per_run(shop):
