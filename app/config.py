@@ -24,6 +24,7 @@ class Settings:
     `data` is the folder that holds everything; `database` an address such as `postgresql://…`, empty for the SQLite file in
     `data`. `synchronous` is SQLite's (`FULL` survives a power cut, `NORMAL` a crash of the program). `slots` is how many runs
     work at the same time; `max_body_mb` bounds what a webhook accepts; `webhook_wait_s` how long its caller waits.
+    `public_url` is where other people reach this Treadle, for the links to forms and approvals; its own address when empty.
     Runs that ended more than `keep_days` ago are removed, those that failed after `keep_failed_days`, and their data after
     `keep_payload_days`; each workflow keeps at most `keep_runs`. While runs take more than `quota_mb`, the oldest lose their
     data, then go. 0 is no limit. `search` (`on`, `off`) says whether the data of runs can be searched for.
@@ -49,6 +50,7 @@ class Settings:
     allow_code: bool = True
     allow_packages: bool = False
     code_processes: int = 0
+    public_url: str = ""
 
     @property
     def database_url(self) -> str:

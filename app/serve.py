@@ -27,12 +27,14 @@ from app.starters import FIRST, add_starter
 from app.web.dispatcher import Dispatcher
 from app.web.figures import gather
 from app.web.hooks import Hooks
+from app.web.pages import PublicPages
 from app.web.patience import PatientProtocol
 from app.web.security import Gate, Hosts, check_listen
 from app.web.sessions import Sessions, launch_url, load_key, make_launch_token
 from app.web.socket_guard import SocketGuard
 from engine.access import OWNER
 from engine.errors import Conflict
+from engine.run.answers import Answers
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,15 @@ def wire_web(treadle: Treadle, sessions: Sessions) -> Dispatcher:
         wait=settings.webhook_wait_s,
     )
 
+    pages = PublicPages(
+        treadle.store,
+        treadle.worker,
+        treadle.triggers.forms,
+        Answers(treadle.store, treadle.worker, treadle.clock),
+        treadle.store.blobs,
+        limit=settings.max_body_mb * 1024 * 1024,
+    )
+
     async def is_ready() -> bool:
         await treadle.store.journal.barrier()  # raises StoreError while the disk refuses what was written
         return True
@@ -75,6 +86,7 @@ def wire_web(treadle: Treadle, sessions: Sessions) -> Dispatcher:
         Gate(outer, sessions),
         hooks=hooks,
         api=build_api(studio),
+        pages=pages,
         hosts=Hosts(),
         metrics=gather(treadle.store, treadle.worker, treadle.triggers),
         ready=is_ready,
@@ -98,6 +110,7 @@ async def serve_studio(settings: Settings, *, window: bool) -> None:
     port = listener.getsockname()[1]
     url = f"http://{'[::1]' if ':' in settings.host else settings.host}:{port}"
     treadle = build(settings)
+    treadle.worker.address = settings.public_url.rstrip("/") or url
     try:
         await treadle.start()
         await _first_start(treadle)

@@ -329,11 +329,13 @@ class Waits(Protocol):
 class Signals(Protocol):
     """Signals that nobody waited for yet."""
 
-    def hold(self) -> None:
-        """Let no step begin to wait for a signal until this transaction is over, so that sending and waiting never miss."""
+    def send(self, signal: Signal) -> list[RunId]:
+        """
+        Wake every step that waits for a signal; returns their runs, those that were parked are queued now.
 
-    def keep(self, signal: Signal) -> None:
-        """Keep a signal for the first step that will wait for it."""
+        Where nobody waits, one with `expires_at` is kept until then for the first that will. Tell the worker (`Worker.woken`)
+        of the runs once this is committed.
+        """
 
     def list_kept(self, *, limit: int = 1000) -> list[Signal]:
         """Return the signals that are kept, oldest first."""

@@ -22,11 +22,11 @@ def install(open_studio: Callable[[], Studio], *, data: Path | None = None) -> N
     """
     from . import downloads, session, theme
     from .editor import page as editor
-    from .pages import run, runs, settings, workflows
+    from .pages import inbox, run, runs, settings, workflows
 
     session.open_with(open_studio)
     theme.serve_assets()
     downloads.install()
-    for page in (workflows, editor, runs, run):
+    for page in (workflows, editor, runs, run, inbox):
         page.install()
     settings.install(data)

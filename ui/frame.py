@@ -17,6 +17,7 @@ from .theme import apply_theme, chosen_theme
 PLACES = (
     ("/", "account_tree", words.WORKFLOWS),
     ("/runs", "history", words.RUNS),
+    ("/inbox", "how_to_reg", words.INBOX),
     ("/settings", "tune", words.SETTINGS),
 )
 

@@ -3,10 +3,17 @@
 # ruff: noqa: S105 - these are sentences about tokens, not tokens
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 TREADLE = "Treadle"
 WORKFLOWS = "Workflows"
 RUNS = "Runs"
 SETTINGS = "Settings"
+INBOX = "Inbox"
+NOTHING_WAITS = "Nothing waits for a decision"
+NOTHING_WAITS_HINT = "What a workflow asks with “Ask for approval” stands here until somebody decides."
+OPEN_FORM = "Open the form"
+OPEN_THE_RUN = "Show the run"
 PLACES = "Places"
 TRAIL = "Where you are"
 CLOSE = "Close"
@@ -449,3 +456,9 @@ DATA_FOLDER_TEXT = "Everything Treadle knows lies here: the database, files of r
 
 def revoke_text(name: str) -> str:
     return f"Programs that use “{name}” are turned away at once."
+
+
+def asked_since(workflow: str, since: str, people: Sequence[object]) -> str:
+    """Say which workflow asks whom, and since when."""
+    whom = f", asks {', '.join(map(str, people))}" if people else ""
+    return f"{workflow}{whom}, {since}"

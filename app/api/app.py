@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from app.api import catalog, disk, failures, runs, schedules, workflows
+from app.api import catalog, disk, failures, runs, schedules, waits, workflows
 from app.api.door import NotSignedIn, bounded
 from app.api.errors import dump, problem, problem_of, status_of
 from engine.errors import TreadleError
@@ -43,7 +43,8 @@ def build_api(studio: Studio, *, version: str = "1") -> FastAPI:
         redirect_slashes=False,
     )
     api.state.studio = studio
-    for router in (workflows.router, runs.router, failures.router, schedules.router, disk.router, catalog.router):
+    routers = (workflows, runs, failures, schedules, disk, waits, catalog)
+    for router in (part.router for part in routers):
         api.include_router(router)
     api.add_middleware(bounded)
     api.add_exception_handler(TreadleError, _on_treadle_error)

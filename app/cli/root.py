@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import admin, documents, failures, runs, schedules
+from app.cli import admin, documents, failures, runs, schedules, waits
 from app.cli.output import Exit, command
 from app.cli.session import DataOption, settings_of
 from app.logs import set_up_logs
@@ -78,6 +78,8 @@ root.command("deactivate")(admin.deactivate)
 root.command("doctor")(admin.doctor)
 root.command("backfill")(schedules.backfill)
 root.add_typer(schedules.calendars, name="calendar")
+root.command("signal")(waits.signal)
+root.add_typer(waits.waiting, name="waiting")
 root.add_typer(runs.runs, name="runs")
 root.add_typer(failures.failures, name="failures")
 root.add_typer(admin.tokens, name="token")

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
@@ -134,6 +134,22 @@ class AtWork:
             run = await self._remote.call("POST", f"/runs/{run_id}/decide", json=given)
             return await self._follow(self._remote, run)
         return await self._finish(await self.studio.runs.decide(run_id, decision, node=node, items=items))
+
+    async def signal(self, name: str, key: str, items: list[dict[str, Any]] | None, keep_s: float | None) -> list[str]:
+        """Send a signal; returns the runs it woke, which go on where an engine is at work."""
+        if self._remote:
+            given = {"name": name, "key": key, "data": items, "keep_s": keep_s}
+            return list((await self._remote.call("POST", "/signals", json=given))["woken"])
+        keep = timedelta(seconds=keep_s) if keep_s is not None else None
+        return list(await self.studio.waits.signal(name, key=key, data=items, keep=keep))
+
+    async def decide_approval(self, run_id: str, node: str, decision: str, note: str, answers: dict[str, Any]) -> None:
+        """Decide an approval."""
+        if self._remote:
+            given = {"decision": decision, "note": note, "answers": answers}
+            await self._remote.call("POST", f"/approvals/{run_id}/{quote(node, safe='')}", json=given)
+        else:
+            await self.studio.waits.decide(run_id, node, decision, note=note, answers=answers)
 
     async def backfill(self, ref: str, ask: dict[str, Any]) -> dict[str, Any]:
         """Count (`dry_run`) or fire the slots of a window; returns the backfill once it is over."""

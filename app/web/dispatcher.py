@@ -21,6 +21,8 @@ from engine.errors import TreadleError
 log = logging.getLogger(__name__)
 
 API: Final = "/api/v1"
+PUBLIC: Final = ("/w/", "/forms/")
+"""Pages for people without a sign-in."""
 TEXT: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[object]]
@@ -29,7 +31,8 @@ Ready = Callable[[], Awaitable[bool]]
 
 class Dispatcher:
     """
-    Routes by path: `/hooks/…`, `/api/v1/…`, `/healthz`, `/readyz`, `/metrics`, and the studio for the rest.
+    Routes by path: `/hooks/…`, `/w/…` and `/forms/…` (public pages),
+    `/api/v1/…`, `/healthz`, `/readyz`, `/metrics`, and the studio for the rest.
 
     `app` is the studio (NiceGUI behind its gate) and gets the lifespan events; `lifespan`, when given, is entered before it
     starts and left after it stopped. `ready` says whether work is accepted.
@@ -41,6 +44,7 @@ class Dispatcher:
         *,
         hooks: App,
         api: App,
+        pages: App | None = None,
         hosts: Hosts,
         metrics: Metrics | None = None,
         ready: Ready | None = None,
@@ -48,6 +52,7 @@ class Dispatcher:
     ) -> None:
         self.app = app
         self.metrics = metrics or Metrics()
+        self._pages = pages
         self._hooks, self._api, self._hosts, self._ready, self._lifespan = hooks, api, hosts, ready, lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,10 +76,13 @@ class Dispatcher:
             if path.startswith("/api/"):
                 await self._serve_api(scope, receive, self._counting("api", send))
                 return
+            if path.startswith(PUBLIC) and self._pages is not None:
+                await self._pages(scope, receive, self._counting("pages", send))
+                return
             if path in {"/healthz", "/readyz", "/metrics"}:
                 await self._serve_state(scope, send)
                 return
-        elif path.startswith(("/hooks/", "/api/")):
+        elif path.startswith(("/hooks/", "/api/", *PUBLIC)):
             await refuse_origin(scope, receive, send)
             return
         await self.app(scope, receive, self._counting("studio", send) if kind == "http" else send)

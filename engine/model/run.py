@@ -58,6 +58,7 @@ class FactKind(StrEnum):
     SCOPE_FAILED = "scope_failed"
     STEP_WAITING = "step_waiting"
     STEP_WOKEN = "step_woken"
+    SIGNALLED = "signalled"
     RESPONDED = "responded"
     LOGGED = "logged"
 

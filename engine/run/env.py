@@ -21,6 +21,7 @@ from engine.steps.code import CodeRunner
 from engine.steps.contract import ChildRuns, Files, Http, Response
 
 from .folders import Folders
+from .links import Links
 from .retry import Chance
 
 Unlock = Callable[[WorkflowId | None, str], Awaitable[Mapping[str, Any]]]
@@ -36,7 +37,8 @@ class RunEnv:
     moment. `is_stopping` makes runs start no further step and stay open. `proves_batches` hashes the batches before and after
     each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
     `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start. `bells` has one per
-    run in memory in which a step waits; `read_woken` asks the store what was woken in a run.
+    run in memory in which a step waits; `read_woken` asks the store what was woken in a run. `links` makes
+    the links that answer steps.
     """
 
     clock: Clock
@@ -56,6 +58,7 @@ class RunEnv:
     pausing: set[asyncio.Task[Any]] = field(default_factory=set)
     calendars: Calendars = field(default_factory=Calendars)
     bells: dict[RunId, asyncio.Event] = field(default_factory=dict)
+    links: Links | None = None
     read_woken: Callable[[RunId], Awaitable[list[Waiting]]] | None = None
     steps_done: int = 0
     steps_failed: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from .forked import Forked, effect_key
 from .lineage import Lineage
 from .logs import StepLog
 from .outcomes import Again, Ended
-from .payloads import Reference, encode_outputs
+from .payloads import Reference, encode_batch, encode_outputs
 from .planner import Plan, PlanNode
 from .progress import Progress
 from .scope import NodesScope, run_scope
@@ -47,12 +48,13 @@ class Execution:
     `known` finds batches that are in the journal already by the identity of their list; the outputs keep those lists alive,
     so an identity is never given twice. `scope` names the pass of a frame, "" at the top; `frames` are the frames at work in
     it, by the number of their node; `undos` is what is to be undone should the run fail, in the order it was done.
-    `pending` is there once a step has waited.
+    `pending` is there once a step has waited; `sent_before` counts the signals that steps which are to run again sent in an
+    earlier life.
     """
 
     __slots__ = (
         "_folder", "_scope", "_seq", "env", "forked", "frames", "has_responded", "is_ending", "known", "pending", "plan",
-        "progress", "response", "run", "scope", "undos",
+        "progress", "response", "run", "scope", "sent_before", "undos",
     )  # fmt: skip
 
     outer: Execution | None = None
@@ -72,6 +74,7 @@ class Execution:
         self.scope = ""
         self.frames: dict[int, OpenFrame] = {}
         self.undos: list[Undo] | None = None
+        self.sent_before: dict[int, int] = {}
         self._seq = next_seq
         self._scope: dict[str, Any] | None = None
         self._folder: Path | None = None
@@ -124,6 +127,7 @@ class Execution:
             code=env.code,
             calls=calls,
             stops_at_failure=planned.node.on_error == "stop",
+            send=partial(self.send_signal, planned),
         )
 
     def key_run(self, planned: PlanNode) -> RunId:
@@ -215,7 +219,7 @@ class Execution:
         """Return the names that are the same for every step of this scope."""
         if self._scope is None:
             self._scope = {
-                **run_scope(self.run, self.plan),
+                **run_scope(self.run, self.plan, self.env.links),
                 "$now": self.env.clock.now,
                 "$calendars": self.env.calendars,
             }
@@ -411,6 +415,16 @@ class Execution:
                     how=waiting.waking.how,
                 )
             )
+
+    def send_signal(self, planned: PlanNode, name: str, key: str, items: Batch, *, keep_until: datetime | None = None) -> None:
+        """Send a signal with the commit of its fact; what a step sent in an earlier life is not sent again."""
+        if self.is_dry:
+            return
+        if self.sent_before.get(planned.index):
+            self.sent_before[planned.index] -= 1
+            return
+        summary = {"name": name, "key": key, "keep_until": keep_until.isoformat() if keep_until else None}
+        self.record(FactKind.SIGNALLED, planned, summary=summary, payload=encode_batch(items) if items else None)
 
     async def answer(self, planned: PlanNode, response: Response, *, is_last: bool = False) -> None:
         """

@@ -107,6 +107,8 @@ class Restored:
                     waits[index] = (Wait.of_summary(fact.summary), None)
                 case FactKind.STEP_WOKEN if index in waits:
                     waits[index] = (waits[index][0], Waking.of_summary(fact.summary, fact.payload))
+                case FactKind.SIGNALLED:
+                    execution.sent_before[index] = execution.sent_before.get(index, 0) + 1
                 case FactKind.RESPONDED:
                     execution.has_responded = True
                 case kind if kind in LEDGER:

@@ -16,11 +16,12 @@ from engine.model.workflow import DEFAULT_OUT, ERROR_PORT
 from engine.steps.computed import OVER_ALL
 
 from .lineage import Lineage, Place
+from .links import Links, LinksScope
 from .planner import Plan, PlanNode
 from .progress import Progress
 
 
-def run_scope(run: Run, plan: Plan) -> dict[str, Any]:
+def run_scope(run: Run, plan: Plan, links: Links | None) -> dict[str, Any]:
     """Return the names that are the same for every step of a run."""
     return {
         "run": {
@@ -29,6 +30,7 @@ def run_scope(run: Run, plan: Plan) -> dict[str, Any]:
             "is_test": run.is_test,
             "started_at": run.started_at,
             "queued_at": run.queued_at,
+            "links": LinksScope(links or Links(b""), plan, run.id),
         },
         "workflow": {"id": run.workflow_id, "name": run.workflow_name or plan.document.name},
         "vars": {},

@@ -40,6 +40,7 @@ from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .following import follow
 from .fork import Fork, fork_run
+from .links import load_links
 from .payloads import body_of, decode_batch, encode_batch
 from .planner import Plan, sample_items
 from .queue import RunQueue
@@ -78,7 +79,9 @@ class Worker:
         code: CodeRunner | None = None,
         grace: timedelta = timedelta(seconds=5),
         proves_batches: bool = False,
+        address: str = "",
     ) -> None:
+        self.address = address
         self.store, self.clock, self.bus = store, clock, bus
         store.settle_with(Endings(clock))
         self.plans = PlanCache(catalog)
@@ -117,6 +120,7 @@ class Worker:
         self.env.journal = self.store.journal
         await load_calendars(self.store, self.env.calendars)
         self._is_express = hasattr(self.store.journal, "whole") and not self.env.proves_batches
+        self.env.links = await load_links(self.store, self.address)
         if hasattr(self.store.journal, "lost"):
             self.store.journal.lost = self._on_lost
             self.store.journal.waits = self._on_waits

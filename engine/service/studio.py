@@ -22,6 +22,7 @@ from engine.service.runs import RunService
 from engine.service.samples import Samples
 from engine.service.schedules import ScheduleService
 from engine.service.tokens import TokenService
+from engine.service.waits import WaitService
 from engine.service.workflows import WorkflowService
 from engine.steps.catalog import Catalog
 from engine.steps.code import CodeRunner
@@ -97,6 +98,7 @@ class Studio:
             actor=actor,
         )
         self.disk = DiskService(parts.store, actor, folder=parts.data, quota=parts.quota)
+        self.waits = WaitService(store=parts.store, worker=parts.worker, clock=parts.clock, actor=actor)
         self.tokens = TokenService(parts.store, parts.clock, actor)
         self.code = CodeService(parts.code, allows_packages=parts.allows_packages, actor=actor)
 

@@ -81,6 +81,13 @@ class Woken:
     wait: Wait
 
 
+class SendSignal(Protocol):
+    """Sends a signal in the transaction that writes the step's own end, so that it goes out exactly once."""
+
+    def __call__(self, name: str, key: str, items: Batch, *, keep_until: datetime | None) -> None:
+        """Wake every step that waits for it; where none does and `keep_until` is given, keep it for the first that will."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
     """What became of a run that a step had called: what it gave, or why it did not."""
@@ -111,6 +118,7 @@ class Context:
     What an action may lean on, and nothing else.
 
     `woken` is there when the step had waited (it had handed back a `Wait`) and is called again because that is over.
+    `send` is for the step that sends signals.
 
     `folder` is the workflow's own folder: file steps never leave it. `idempotency_key` is stable over retries and restarts.
     `deadline` is when the engine will stop waiting. `respond` answers the webhook that started the run. `code` runs people's
@@ -137,6 +145,7 @@ class Context:
     code: CodeRunner | None = None
     calls: ChildRuns | None = None
     stops_at_failure: bool = False
+    send: SendSignal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

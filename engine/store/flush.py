@@ -93,7 +93,7 @@ class Segment:
                 if kind == FACT:
                     take((FACT, run_id, more, encode(thing)))
                     if thing.kind is not _SUCCEEDED and thing.kind in TOUCHING:
-                        take((_WAIT, run_id, more, wait_change(thing)))
+                        take((_WAIT, run_id, more, wait_change(thing, self._payloads)))
                 elif kind == START:
                     take((START, run_id, thing, self._beginning(thing, more)))
                 elif kind == WHOLE:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, delete, func, select, text, update
 
 from engine.ids import NodeId, RunId
 from engine.model.run import RunStatus
@@ -15,8 +17,9 @@ from engine.model.waits import DUE, Signal, Wait, Waiting, WaitKind, Waking
 
 from . import tables
 from .firings import own_blobs
+from .flush_waits import WaitStatements, pack_signal, send_signal
 from .payloads import NOTHING, Packed, Payloads
-from .rows import json_text, moment, moment_of, optional_moment, optional_moment_of
+from .rows import json_text, moment, moment_of, optional_moment_of
 
 _WAIT: Final = tables.waits.c
 _SIGNAL: Final = tables.signals.c
@@ -147,29 +150,20 @@ class SqlSignals:
     def __init__(self, connection: Connection, payloads: Payloads) -> None:
         self._connection, self._payloads = connection, payloads
 
-    def hold(self) -> None:
-        """Let no step begin to wait for a signal until this transaction is over, so that sending and waiting never miss."""
-        if self._connection.dialect.name == "postgresql":
-            self._connection.exec_driver_sql(f"LOCK TABLE {tables.signals.name} IN SHARE ROW EXCLUSIVE MODE")
+    def send(self, signal: Signal) -> list[RunId]:
+        """
+        Wake every step that waits for a signal; returns their runs, those that were parked are queued now.
 
-    def keep(self, signal: Signal) -> None:
-        """Keep a signal for the first step that will wait for it."""
-        owned: set[str] = set()
-        form, data = self._payloads.pack(signal.payload, owned)
-        self._connection.execute(
-            insert(tables.signals),
-            {
-                "id": signal.id,
-                "name": signal.name,
-                "key": signal.key,
-                "at": moment(signal.at),
-                "expires_at": optional_moment(signal.expires_at),
-                "note": json_text(signal.note) if signal.note else None,
-                "payload_form": form,
-                "payload": data,
-            },
-        )
-        own_blobs(self._connection, owned, signal.id)
+        Where nobody waits, one with `expires_at` is kept until then for the first that will. Tell the worker (`Worker.woken`)
+        of the runs once this is committed.
+        """
+        driver = self._connection.connection.driver_connection
+        assert driver is not None
+        cursor = driver.cursor()
+        try:
+            return send_signal(cursor, _statements(self._connection.dialect.name), pack_signal(signal, self._payloads))
+        finally:
+            cursor.close()
 
     def list_kept(self, *, limit: int = 1000) -> list[Signal]:
         """Return the signals that are kept, oldest first."""
@@ -196,9 +190,10 @@ class SqlSignals:
         return len(doomed)
 
 
-def alive(now: Any) -> Any:
-    """Return the condition that a kept signal's time is not over at a moment in microseconds."""
-    return or_(_SIGNAL.expires_at.is_(None), _SIGNAL.expires_at > now)
+@cache
+def _statements(name: str) -> WaitStatements:
+    module = importlib.import_module(f"sqlalchemy.dialects.{name}")
+    return WaitStatements(module.dialect(paramstyle="qmark" if name == "sqlite" else "format"))
 
 
 def _waking_values(waking: Waking, packed: Packed) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from engine.model.problems import Problem
 from engine.model.workflow import Document, Node, Version, Workflow
 from engine.protocols import Store, TriggerState, UnitOfWork
 from engine.steps.catalog import Catalog
+from engine.steps.form_fields import parse_fields
 from engine.triggers.routes import check_free, parse_methods, parse_path
 from engine.triggers.sign import parse_sign
 from engine.triggers.timetable import parse_timetable
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 WEBHOOK = "trigger.webhook"
 SCHEDULE = "trigger.schedule"
+FORM = "trigger.form"
 ANSWERS = ("at_once", "by_step", "when_done")
 
 
@@ -68,8 +70,9 @@ class Activation:
             now=self._clock.now(),
             calendars=self.calendars,
         )
-        others = [state for state in work.triggers.list_all(WEBHOOK) if state.workflow_id != workflow.id]
-        check_free(states, others)
+        for kind, prefix in ((WEBHOOK, "hooks"), (FORM, "forms")):
+            others = [state for state in work.triggers.list_all(kind) if state.workflow_id != workflow.id]
+            check_free([state for state in states if state.kind == kind], others, prefix)
         work.triggers.replace(workflow.id, states)
         return states
 
@@ -173,10 +176,20 @@ def check_triggers(document: Document, catalog: Catalog, now: datetime, calendar
 def _state_of(node: Node, state: TriggerState, now: datetime, calendars: Calendars | None) -> TriggerState:
     if node.use == WEBHOOK:
         return _webhook(node, state)
+    if node.use == FORM:
+        return _form(node, state)
     if node.use == SCHEDULE:
         table = parse_timetable(node.fields, state.timezone, calendars)
         return replace(state, timezone=table.zone.key, next_due=table.next_after(now, now))
     return state
+
+
+def _form(node: Node, state: TriggerState) -> TriggerState:
+    parse_fields(node.fields.get("fields"))
+    path = parse_path(node.fields.get("path"))
+    if "{" in path:
+        raise BadInput("path", "The path of a form has no parameters.", hint="Ask for it with a field.")
+    return replace(state, path=path, methods=("GET", "POST"))
 
 
 def _webhook(node: Node, state: TriggerState) -> TriggerState:

@@ -153,7 +153,7 @@ def shape_of(path: str) -> str:
     return "/".join("{}" if segment.startswith("{") else segment for segment in split_path(path))
 
 
-def check_free(new: Sequence[TriggerState], others: Iterable[TriggerState]) -> None:
+def check_free(new: Sequence[TriggerState], others: Iterable[TriggerState], prefix: str = "hooks") -> None:
     """Pass when no route of `new` clashes with another one; raises `Conflict` that names who has it."""
     taken: dict[tuple[str, str], TriggerState] = {}
     for other in others:
@@ -167,7 +167,7 @@ def check_free(new: Sequence[TriggerState], others: Iterable[TriggerState]) -> N
             if holder is not trigger:
                 of = "this workflow" if holder.workflow_id == trigger.workflow_id else f"the workflow “{holder.workflow_name}”"
                 raise Conflict(
-                    f"{method} /hooks/{trigger.path} is answered by “{holder.node}” of {of} already.",
+                    f"{method} /{prefix}/{trigger.path} is answered by “{holder.node}” of {of} already.",
                     hint="Give one of the two another path, or switch the other workflow off.",
                     where={"node": trigger.node, "field": "path", "workflow": holder.workflow_name},
                 )

@@ -11,6 +11,7 @@ from engine.run.worker import Worker
 from engine.steps.catalog import Catalog
 from engine.triggers.activation import Activation, Active
 from engine.triggers.backfill import Backfills
+from engine.triggers.form import Forms
 from engine.triggers.inbox import Inbox
 from engine.triggers.schedule import Schedules
 from engine.triggers.webhook import Webhooks
@@ -35,7 +36,9 @@ class Triggers:
         self.webhooks = Webhooks(store, self.inbox, clock)
         self.schedules = Schedules(self.inbox, clock, worker.env.calendars)
         self.backfills = Backfills(store, self.inbox, worker, clock, worker.env.calendars)
+        self.forms = Forms(self.inbox)
         self.activation.subscribe(self._learn)
+        self.activation.subscribe(self.forms.load)
         self.activation.subscribe(self.webhooks.load)
         self.activation.subscribe(self.schedules.load)
 

@@ -114,11 +114,37 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
     assert "queued" == waiting["status"]
     await client.post(f"{API}/runs/{waiting['id']}/cancel")
     await with_time(client)
+    await with_waits(client, house)
     await client.post(f"{API}/workflows/{workflow}/deactivate")
     await client.delete(f"{API}/workflows/{workflow}")
     await client.get(f"{API}/catalog")
     await client.get(f"{API}/catalog/data.set")
     assert contract.operations == {name for name, status in contract.seen if status < 300}
+
+
+ASKS = """treadle: 1
+name: Asks
+nodes:
+  start:
+    use: trigger.manual
+  ask:
+    use: flow.approval
+    with: {title: Is this right}
+edges:
+  - start -> ask
+"""
+
+
+async def with_waits(client: httpx.AsyncClient, house: House) -> None:
+    """Call everything about what waits so that it succeeds."""
+    house.worker._queue.slots = 1
+    asks = (await client.post(f"{API}/workflows", content=ASKS, headers=YAML)).json()["id"]
+    run = (await client.post(f"{API}/workflows/{asks}/runs?wait=10")).json()
+    assert "waiting" == run["status"]
+    (waiting,) = (await client.get(f"{API}/waiting?kind=approval")).json()["waiting"]
+    assert (run["id"], "ask", "Is this right") == (waiting["run"], waiting["step"], waiting["name"])
+    await client.post(f"{API}/approvals/{run['id']}/ask", json={"decision": "approve", "note": "fine"})
+    await client.post(f"{API}/signals", json={"name": "paid", "key": "7", "data": {"n": 1}, "keep_s": 60})
 
 
 CLOCK = DOCUMENT.replace("name: Contract", "name: Clock").replace("trigger.manual", "trigger.schedule\n    with: {every: 1h}")
@@ -157,7 +183,9 @@ def decision(path: str) -> dict[str, Any]:
         return {"json": {"runs": ["run_none"], **({"reason": "known"} if path.endswith("/discard") else {})}}
     if path.endswith("/fork"):
         return {"json": {}}
-    return {"json": {"decision": "skip"}} if path.endswith("/decide") else {}
+    if path.endswith("/signals"):
+        return {"json": {"name": "paid"}}
+    return {"json": {"decision": "skip"}} if path.endswith("/decide") or "/approvals/" in path else {}
 
 
 async def test_nobody_gets_a_401_everywhere(client: httpx.AsyncClient, contract: Contract):

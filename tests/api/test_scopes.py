@@ -50,6 +50,9 @@ NEEDS = {
     ("get", "/backfills"): "read",
     ("post", "/backfills/{name}/cancel"): "run",
     ("get", "/disk"): "read",
+    ("get", "/waiting"): "read",
+    ("post", "/signals"): "run",
+    ("post", "/approvals/{run_id}/{node}"): "run",
     ("get", "/catalog"): "read",
     ("get", "/catalog/{name}"): "read",
 }
@@ -84,7 +87,9 @@ async def test_each_route_asks_for_its_scope(house: House, client: httpx.AsyncCl
             path = path.replace(name, value)
         body = {"content": DOUBLE.replace("Double", f"Double {scope}"), "headers": {**token, **YAML}}
         options = body if path.endswith(("/workflows", workflow)) and method in ("post", "put") else {"headers": token}
-        if path.endswith("/decide"):
+        if path.endswith("/signals"):
+            options = {"headers": token, "json": {"name": "paid"}}
+        if path.endswith("/decide") or "/approvals/" in path:
             options = {"headers": token, "json": {"decision": "skip"}}
         if path.startswith("/failures/") and method == "post":
             options = {"headers": token, "json": {"runs": [run.id], **({"reason": "known"} if "discard" in path else {})}}

@@ -177,8 +177,11 @@ async def test_a_kept_signal_finds_the_first_who_waits(store, make, clock, told)
     """
     A signal that came too early wakes the step in the very transaction in which it begins to wait; it does so once.
     """
-    signal = Signal(id="sig_1", name="paid", key="7", at=clock.now(), note={"by": "ada"}, payload=b'[{"n": 1}]')
-    await store.write(lambda work: (work.signals.hold(), work.signals.keep(signal)))
+    until = clock.now() + MINUTE
+    signal = Signal(
+        id="sig_1", name="paid", key="7", at=clock.now(), expires_at=until, note={"by": "ada"}, payload=b'[{"n": 1}]'
+    )
+    assert [] == await store.write(lambda work: work.signals.send(signal))
     assert [signal] == await store.read(lambda work: work.signals.list_kept())
 
     other = await wait_in(store, make, Wait(kind="signal", name="paid", key="8"))
@@ -194,12 +197,41 @@ async def test_a_kept_signal_finds_the_first_who_waits(store, make, clock, told)
     assert [] == await store.read(lambda work: work.signals.list_kept())
 
 
+@pytest.mark.parametrize("by_a_step", [False, True])
+async def test_a_signal_wakes_all_who_wait_for_it(store, make, clock, told, by_a_step):
+    """
+    Name and key have to be the same; sent from outside or by a step, it is one transaction, and it is kept for nobody.
+    """
+    first, other, second = [await wait_in(store, make, Wait(kind="signal", name="paid", key=key)) for key in ("7", "8", "7")]
+    told.clear()
+
+    until = clock.now() + MINUTE
+    if by_a_step:
+        sender = make.run(RunStatus.RUNNING)
+        store.journal.start(sender, input=b"[]")
+        summary = {"name": "paid", "key": "7", "keep_until": until.isoformat()}
+        store.journal.append(make.fact(sender.id, kind=FactKind.SIGNALLED, summary=summary, payload=b'[{"n": 1}]'), epoch=0)
+        await store.journal.barrier()
+        woken = told[0][0]
+    else:
+        signal = Signal(id="sig_1", name="paid", key="7", at=clock.now(), expires_at=until, payload=b'[{"n": 1}]')
+        woken = await store.write(lambda work: work.signals.send(signal))
+
+    assert sorted([first.id, second.id]) == sorted(woken)
+    assert [RunStatus.QUEUED, RunStatus.WAITING, RunStatus.QUEUED] == [
+        await status(store, run) for run in (first, other, second)
+    ]
+    payloads = [waiting.waking.payload for waiting in await store.read(lambda work: work.waits.woken([first.id, second.id]))]
+    assert [b'[{"n": 1}]'] * 2 == payloads
+    assert [] == await store.read(lambda work: work.signals.list_kept())
+
+
 async def test_a_signal_is_kept_for_a_while(store, make, clock):
     """
     Past its time it wakes nobody, and is forgotten.
     """
     signal = Signal(id="sig_1", name="paid", key="", at=clock.now(), expires_at=clock.now() + MINUTE)
-    await store.write(lambda work: work.signals.keep(signal))
+    await store.write(lambda work: work.signals.send(signal))
     clock.advance(2 * MINUTE)
 
     run = await wait_in(store, make, Wait(kind="signal", name="paid"))

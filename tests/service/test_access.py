@@ -14,7 +14,7 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code")
+SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code", "waits")
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -82,6 +82,10 @@ CALLS = {
     "disk.usage": ("read", ()),
     "runs.data_removed": ("read", ((RUN,),)),
     "code.report": ("read", ()),
+    "waits.list_rows": ("read", ()),
+    "waits.count": ("read", ()),
+    "waits.decide": ("run", (RUN, "ask", "approve")),
+    "waits.signal": ("run", ("paid",)),
     "tokens.create": ("admin", ("a",)),
     "tokens.list_all": ("admin", ()),
     "tokens.revoke": ("admin", ("tok_none",)),

@@ -15,6 +15,7 @@ from app.api import build_api
 from app.web.dispatcher import Dispatcher
 from app.web.figures import gather, is_ready
 from app.web.hooks import Hooks
+from app.web.pages import PublicPages
 from app.web.security import Gate, Hosts
 from app.web.sessions import Sessions
 from engine.access import OWNER
@@ -22,6 +23,7 @@ from engine.clock import Clock, SystemClock
 from engine.events.bus import EventBus
 from engine.model.run import Run
 from engine.protocols import RunFilter
+from engine.run.answers import Answers
 from engine.run.folders import Folders
 from engine.run.replayer import Replayer
 from engine.run.worker import Worker
@@ -103,6 +105,14 @@ class House:
             Gate(no_screen, Sessions(b"k" * 32, self.clock)),
             hooks=hooks,
             api=build_api(self.studio),
+            pages=PublicPages(
+                self.store,
+                self.worker,
+                self.triggers.forms,
+                Answers(self.store, self.worker, self.clock),
+                self.files,
+                limit=limit,
+            ),
             hosts=Hosts(),
             metrics=gather(self.store, self.worker, self.triggers),
             ready=lambda: is_ready(self.store),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from engine.steps.define import ADVANCED, PLAIN, Cron, Items, Label, Options, Timezone, trigger
+from engine.steps.define import ADVANCED, PLAIN, Cron, Items, Label, LongText, Options, Timezone, trigger
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -144,4 +144,34 @@ def workflow_failed(
     """
 
 
-TRIGGERS = (manual, schedule, webhook, workflow_failed)
+@trigger(
+    "trigger.form",
+    "When a form is sent",
+    icon="dynamic_form",
+    keywords=("page", "survey", "input", "public", "questions"),
+    sample=[{"name": "Ada", "message": "Hello"}],
+)
+def form(
+    path: Annotated[str, Label("Path", "The page is at /forms/ and this.", "contact"), PLAIN],
+    fields: Annotated[
+        Items,
+        Label(
+            "Fields",
+            "What to fill in: name, type (text, long_text, email, number, integer, choice, date, yes_no, file), label, help, "
+            "required, choices, default, minimum, maximum.",
+        ),
+        PLAIN,
+    ],
+    title: Annotated[str, Label("Title", "The workflow's name when empty."), PLAIN] = "",
+    text: Annotated[LongText, Label("Text", "Shown above the fields."), PLAIN] = "",
+    button: Annotated[str, Label("Button"), PLAIN] = "Send",
+    thanks: Annotated[LongText, Label("Thanks", "Shown afterwards, when no further form follows."), PLAIN] = "",
+) -> None:
+    """
+    Shows a public page with a form and starts when it is sent; the item holds the answers by the names of the fields.
+
+    What was sent is on disk before the page says thanks. Form steps later in the run show the same person further pages.
+    """
+
+
+TRIGGERS = (manual, schedule, webhook, workflow_failed, form)
