@@ -216,6 +216,15 @@ class Runs(Protocol):
     def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
         """Take a run over: status `running`, epoch grown by one; None when it is final."""
 
+    def claim_many(self, run_ids: Sequence[RunId], *, now: datetime) -> list[Run]:
+        """Take runs over as `claim` does, in one statement; returns those that are not final."""
+
+    def inputs_of(self, run_ids: Sequence[RunId]) -> dict[RunId, bytes]:
+        """Return the encoded batches that runs started with."""
+
+    def facts_of(self, run_ids: Sequence[RunId]) -> dict[RunId, list[Fact]]:
+        """Return the journals of runs, with their payloads, each in order."""
+
     def has(self, run_id: RunId) -> bool:
         """Tell whether there is such a run."""
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock
 from engine.events.bus import EventBus
@@ -24,6 +24,9 @@ from .folders import Folders
 from .links import Links
 from .retry import Chance
 
+if TYPE_CHECKING:
+    from .takers import Takers
+
 Unlock = Callable[[WorkflowId | None, str], Awaitable[Mapping[str, Any]]]
 """Opens the connection of that name for a workflow."""
 
@@ -38,7 +41,7 @@ class RunEnv:
     each step and fails the step that changed them. `pausing` are the tasks that only wait for their next try.
     `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start. `bells` has one per
     run in memory in which a step waits; `read_woken` asks the store what was woken in a run. `links` makes
-    the links that answer steps.
+    the links that answer steps; `takers` takes runs over from the store.
     """
 
     clock: Clock
@@ -59,6 +62,7 @@ class RunEnv:
     calendars: Calendars = field(default_factory=Calendars)
     bells: dict[RunId, asyncio.Event] = field(default_factory=dict)
     links: Links | None = None
+    takers: Takers | None = None
     read_woken: Callable[[RunId], Awaitable[list[Waiting]]] | None = None
     steps_done: int = 0
     steps_failed: int = 0

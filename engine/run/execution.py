@@ -219,7 +219,7 @@ class Execution:
         """Return the names that are the same for every step of this scope."""
         if self._scope is None:
             self._scope = {
-                **run_scope(self.run, self.plan, self.env.links),
+                **run_scope(self.run, self.plan, self.env.links, self.scope),
                 "$now": self.env.clock.now,
                 "$calendars": self.env.calendars,
             }

@@ -23,7 +23,7 @@ from .executor import execute
 from .planner import Plan
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Answer, decided, lives, take_over, wakes
+from .takeover import Answer, decided, lives, wakes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -217,7 +217,8 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> None:
     """Take a stored run over and read into the flight what its journal knows; nothing when it is over by now."""
     run_id, now = flight.run.id, env.clock.now()
     was_running = flight.run.status is RunStatus.RUNNING
-    taken = await take_over(store, run_id, now=now)
+    assert env.takers is not None
+    taken = await env.takers.take(run_id)
     if taken is None:
         flight.run = await store.read(lambda work: work.runs.get(run_id))
         return

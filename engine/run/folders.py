@@ -31,7 +31,8 @@ class Folders:
     def of(self, workflow_id: WorkflowId | None, name: str) -> Path:
         """Return the folder of a workflow, made when it is not there yet."""
         folder = self._find(workflow_id, name)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():  # asking is ten times cheaper than being told that it is there
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _find(self, workflow_id: WorkflowId | None, name: str) -> Path:

@@ -21,7 +21,7 @@ from .planner import Plan, PlanNode
 from .progress import Progress
 
 
-def run_scope(run: Run, plan: Plan, links: Links | None) -> dict[str, Any]:
+def run_scope(run: Run, plan: Plan, links: Links | None, scope: str = "") -> dict[str, Any]:
     """Return the names that are the same for every step of a run."""
     return {
         "run": {
@@ -30,7 +30,7 @@ def run_scope(run: Run, plan: Plan, links: Links | None) -> dict[str, Any]:
             "is_test": run.is_test,
             "started_at": run.started_at,
             "queued_at": run.queued_at,
-            "links": LinksScope(links or Links(b""), plan, run.id),
+            "links": LinksScope(links or Links(b""), plan, run.id, scope),
         },
         "workflow": {"id": run.workflow_id, "name": run.workflow_name or plan.document.name},
         "vars": {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -13,9 +13,7 @@ from engine.model.items import Batch
 from engine.model.run import Fact, FactKind, Run
 from engine.model.waits import Waiting
 from engine.model.workflow import Document
-from engine.protocols import Store, UnitOfWork
-
-from .payloads import decode_batch
+from engine.protocols import UnitOfWork
 
 Decision = Literal["retry", "skip"]
 MOST: Final = 1_000_000
@@ -49,21 +47,6 @@ def find_open(work: UnitOfWork, known: Collection[RunId], *, interrupted: bool =
                 documents[run.version_id] = None
         found.append((run, documents[run.version_id]))
     return found
-
-
-async def take_over(store: Store, run_id: RunId, *, now: datetime) -> Taken | None:
-    """Claim a run and read its journal; None when it is over by now. Whoever had it before writes nothing more."""
-    claimed = await store.write(lambda work: work.runs.claim(run_id, now=now))
-    if claimed is None:
-        return None
-    payload, facts, woken = await store.read(
-        lambda work: (
-            work.runs.get_input(run_id),
-            work.runs.facts(run_id, with_payload=True),
-            work.waits.woken((run_id,)),
-        )
-    )
-    return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)
 
 
 def wakes(taken: Taken, *, now: datetime) -> list[Fact]:

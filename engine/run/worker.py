@@ -47,6 +47,7 @@ from .queue import RunQueue
 from .resume import Ending
 from .slots import altered
 from .takeover import Answer, Decision, check_answer, find_open
+from .takers import Takers
 from .waker import Waker
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Worker:
         self._flights: dict[RunId, Flight] = {}
         self._recent: OrderedDict[RunId, Run] = OrderedDict()
         self._rung: set[RunId] = set()
+        self.env.takers = Takers(store, clock)
         self.waker = Waker(store, self.env, self.woken)
         self._poller: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()

@@ -23,6 +23,7 @@ from .bench_durable import durable_rows, hundred_rows, machine_rows
 from .bench_engine import executor_rows
 from .bench_expressions import expression_rows
 from .bench_items import item_rows
+from .bench_parked import parked_rows
 from .bench_process import process_rows
 from .bench_store import store_rows
 from .bench_webhook import webhook_rows
@@ -44,6 +45,7 @@ GROUPS: dict[str, Group] = {
     "expressions": expression_rows,
     "webhook": webhook_rows,
     "process": process_rows,
+    "parked": parked_rows,
 }
 
 

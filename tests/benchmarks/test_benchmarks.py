@@ -24,7 +24,7 @@ from tests.benchmarks.served import bring_in, serve_bare, serve_treadle
 from tests.benchmarks.table import Row, as_json, at_least, at_most, hopefully_at_most, render
 
 
-@pytest.mark.parametrize("group", ["machine", "executor", "store", "durable", "hundred", "items", "expressions"])
+@pytest.mark.parametrize("group", ["machine", "executor", "store", "durable", "hundred", "items", "expressions", "parked"])
 def test_every_group_measures(group, tmp_path):
     """
     A tiny round of a group gives rows whose figures are numbers above zero.

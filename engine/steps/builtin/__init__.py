@@ -21,4 +21,20 @@ from engine.steps.spec import StepSpec
 
 def builtin_steps() -> list[StepSpec]:
     """Return the steps of Treadle itself, in the order a palette shows them."""
-    return [*TRIGGERS, called, *FLOW, *CALL, *FRAMES, *WAIT, *PEOPLE, *JOIN, *SHAPE, *SELECT, summarize, parse, format_, *FILES, python]
+    return [
+        *TRIGGERS,
+        called,
+        *FLOW,
+        *CALL,
+        *FRAMES,
+        *WAIT,
+        *PEOPLE,
+        *JOIN,
+        *SHAPE,
+        *SELECT,
+        summarize,
+        parse,
+        format_,
+        *FILES,
+        python,
+    ]
