@@ -60,6 +60,7 @@ def run_form(run: Run) -> dict[str, Any]:
         "workflow_id": run.workflow_id,
         "is_test": run.is_test,
         "retry_of": run.retry_of,
+        "parent_run": run.parent_run_id,
         "start_node": run.start_node,
     }
 

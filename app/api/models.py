@@ -118,6 +118,7 @@ class RunRow(BaseModel):
     start_node: str | None
     is_test: bool
     retry_of: str | None
+    parent_run: str | None
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -146,6 +147,12 @@ class RunPage(BaseModel):
 
     runs: list[RunRow]
     next: str | None
+
+
+class ChildList(BaseModel):
+    """The runs that a run called, in the order it did."""
+
+    runs: list[RunRow]
 
 
 class StepRow(BaseModel):

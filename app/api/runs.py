@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
 from app.api.forms import receipt_form, run_form, step_form
-from app.api.models import DataPage, Decide, EffectPage, FinishedRun, ForkRun, RunPage, RunRow, Status, StepList
+from app.api.models import ChildList, DataPage, Decide, EffectPage, FinishedRun, ForkRun, RunPage, RunRow, Status, StepList
 from engine.access import may
 from engine.errors import BadRequest
 from engine.ids import RunId
@@ -87,6 +87,12 @@ async def list_runs(
 async def read_run(studio: Caller, run_id: RunRef) -> Response:
     """With what left the nodes that nothing follows, as far as the run has come."""
     return answer(await studio.runs.finished(run_id))
+
+
+@router.get("/{run_id}/children", summary="List the runs it called", responses={200: {"model": ChildList}, **problems(404)})
+async def list_children(studio: Caller, run_id: RunRef, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
+    """In the order it called them; each may have children of its own."""
+    return answer({"runs": [run_form(run) for run in await studio.runs.children(run_id, limit=limit)]})
 
 
 @router.get("/{run_id}/steps", summary="List a run's steps", responses={200: {"model": StepList}, **problems(404)})

@@ -130,6 +130,15 @@ class RunService:
 
         return await self._store.read(look)
 
+    async def children(self, run_id: str, *, limit: int = 200) -> list[Run]:
+        """Return the runs that a run called, in the order it did; raises `NotFound`."""
+        require(self._actor, "read", "read runs")
+
+        def look(work: UnitOfWork) -> list[Run]:
+            return work.runs.list_children(work.runs.get(RunId(run_id)).id, limit=limit)
+
+        return await self._store.read(look)
+
     async def cancel(self, run_id: str) -> Run:
         """End a run; a step at work is told to stop. Raises `Conflict` when the run is over already."""
         require(self._actor, "run", "cancel runs")

@@ -93,6 +93,7 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
         await house.worker.wait(run)
         await client.get(f"{API}/runs/{run}")
         await client.get(f"{API}/runs/{run}/steps")
+        await client.get(f"{API}/runs/{run}/children")
         await client.get(f"{API}/runs/{run}/steps/keep/output")
         await client.get(f"{API}/runs/{run}/steps/keep/input")
         await client.get(f"{API}/runs/{run}/events")

@@ -24,6 +24,7 @@ NEEDS = {
     ("get", "/runs"): "read",
     ("get", "/runs/{run_id}"): "read",
     ("get", "/runs/{run_id}/steps"): "read",
+    ("get", "/runs/{run_id}/children"): "read",
     ("get", "/runs/{run_id}/steps/{node}/output"): "read",
     ("get", "/runs/{run_id}/steps/{node}/input"): "read",
     ("get", "/runs/{run_id}/events"): "read",

@@ -49,6 +49,7 @@ CALLS = {
     "runs.count_by_status": ("read", ()),
     "runs.document": ("read", (RUN,)),
     "runs.steps": ("read", (RUN,)),
+    "runs.children": ("read", (RUN,)),
     "runs.output": ("read", (RUN, "start")),
     "runs.input_page": ("read", (RUN, "start")),
     "runs.finished": ("read", (RUN,)),
