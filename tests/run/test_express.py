@@ -175,10 +175,13 @@ async def test_stopping_waits_for_what_is_about_to_land(shop):
     """
     Who waits for a run that was carried a moment before the worker stops hears how it ended.
     """
-    run = shop.start(a_document([START, TOTAL], "start -> total"), ITEMS)
-    waiting = asyncio.create_task(shop.worker.wait(run.id))
-    await asyncio.sleep(0)
-    await shop.worker.stop()
+    with shop.store.database.gate:  # the disk takes its time
+        run = shop.start(a_document([START, TOTAL], "start -> total"), ITEMS)
+        waiting = asyncio.create_task(shop.worker.wait(run.id))
+        stopping = asyncio.create_task(shop.worker.stop())
+        await asyncio.wait((stopping,), timeout=0.05)
+        assert not stopping.done()
+    await stopping
     assert RunStatus.SUCCEEDED is (await waiting).status
 
 
