@@ -311,6 +311,38 @@ DUPLICATE_STEP = "Duplicate"
 REMOVE_STEP = "Remove"
 COPY_ID = "Copy its id"
 TEST_FROM = "Test from here"
+TEST_TO = "Test up to here"
+TEST_ONLY = "Test only this step"
+PIN = "Pin what it gave, for tests"
+UNPIN = "Let go of the pinned data"
+NOTHING_TO_PIN = "The shown run has no data of this step."
+STANDINGS = {
+    "same": "Fresh: same step, same data",
+    "effect_done": "Fresh: done already, and not repeated without asking",
+    "pinned": "Pinned: tests take this data",
+    "never_ran": "Stale: never ran",
+    "changed": "Stale: its settings changed",
+    "input_changed": "Stale: what arrives has changed",
+}
+EFFECTS_DONE = "These have changed something outside already"
+EFFECTS_DRY = "Only describe it"
+EFFECTS_AGAIN = "Do it again"
+EFFECT_CHOICES = {"reuse": "Reuse what it gave then", "again": "Do it again"}
+EFFECT_STATES = {
+    "done": "done",
+    "failed": "failed",
+    "skipped": "left out",
+    "uncertain": "uncertain",
+    "under_way": "under way",
+}
+FORK = "Go on from here"
+FORK_TEXT = "What stands before is taken over as it was; this step and all behind it run again, as a new run."
+FORK_DOCUMENT = "Document"
+FORK_USES = {"same": "As it was", "draft": "The draft as it is now", "active": "The active version"}
+FORK_ITEMS = "Other items for this step (JSON, or nothing)"
+FORK_DRY = "Only describe changes outside"
+RECEIPTS = "What it changed outside"
+NO_RECEIPTS = "It changed nothing outside, as far as is written down."
 MORE_SETTINGS = "More settings"
 WHEN_IT_FAILS = "When it fails"
 NOTE = "Note"
@@ -407,6 +439,22 @@ _STARTED_BY = {
     "trigger.schedule": "Schedule",
     "trigger.webhook": "Webhook",
 }
+
+
+def effects_of(title: str, done: int) -> str:
+    return f"“{title}”: {done} done"
+
+
+def fork_title(label: str) -> str:
+    return f"Go on from “{label}”"
+
+
+def receipts_title(label: str) -> str:
+    return f"What “{label}” changed outside"
+
+
+def attempt(number: int) -> str:
+    return f"try {number}"
 
 
 def started_by(trigger: str, *, is_retry: bool) -> str:

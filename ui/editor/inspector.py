@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from engine.errors import Conflict, TreadleError
 from engine.model.changes import RemoveNodes
 
 from .. import words
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 class Inspector:
     """Shows what is selected; redraws itself when somebody else changed it."""
 
-    def __init__(self, desk: Desk, *, test_from: Callable[[str], Any], paste: Callable[[str], Any]) -> None:
-        self._desk, self._test_from, self._paste = desk, test_from, paste
+    def __init__(self, desk: Desk, *, test_part: Callable[[str, str], Any], paste: Callable[[str], Any]) -> None:
+        self._desk, self._test_part, self._paste = desk, test_part, paste
         self._client = ui.context.client
         self._form: NodeForm | WorkflowForm | None = None
         self._root = box("tr-inspector", tag="aside").props(f'aria-label="{words.INSPECTOR}"').mark("inspector")
@@ -47,7 +48,7 @@ class Inspector:
         with self._root:
             node = self._desk.node
             if node is not None:
-                self._form = NodeForm(self._desk, node, test_from=self._test_from, paste=self._paste)
+                self._form = NodeForm(self._desk, node, test_part=self._test_part, paste=self._paste)
             elif self._desk.selected:
                 self._show_many()
             else:
@@ -64,6 +65,7 @@ class Inspector:
     def _run_changed(self) -> None:
         if isinstance(self._form, NodeForm) and not self._desk.is_running:
             in_background(self._form.context.refresh_previews, "previews")
+            in_background(self._form.show_standing, "standing")
 
     async def choosemenu_item(self, index: int) -> None:
         """Preview with the item of this number."""
@@ -89,8 +91,8 @@ class Inspector:
 class NodeForm:
     """The form of one node."""
 
-    def __init__(self, desk: Desk, node: Node, *, test_from: Callable[[str], Any], paste: Callable[[str], Any]) -> None:
-        self._desk, self._node_id, self._test_from, self._paste = desk, node.id, test_from, paste
+    def __init__(self, desk: Desk, node: Node, *, test_part: Callable[[str, str], Any], paste: Callable[[str], Any]) -> None:
+        self._desk, self._node_id, self._test_part, self._paste = desk, node.id, test_part, paste
         self._spec: StepSpec | None = desk.spec(node)
         self._known: Node = node
         self._editors: dict[str, FieldEditor] = {}
@@ -128,9 +130,34 @@ class NodeForm:
         for editor in self._editors.values():
             editor.show_problems()
         self._conduct.follow()
+        in_background(self.show_standing, "standing")
         self._paint_shown()
         self._paint_notice()
         return True
+
+    async def show_standing(self) -> None:
+        """Say whether what the step gave still holds, and why."""
+        try:
+            standings = await self._desk.studio.parts.standings(self._desk.draft.workflow_id)
+        except TreadleError:
+            return  # while the draft cannot be looked at; what is wrong with it is said elsewhere
+        if (standing := standings.get(self._known.id)) is not None:
+            self._standing.text = words.STANDINGS[standing.reason]
+
+    @guarded
+    async def _pin(self) -> None:
+        desk = self._desk
+        live = desk.steps.get(self._node_id)
+        if desk.run is None or live is None or not live.ports:
+            raise Conflict(words.NOTHING_TO_PIN)
+        ports = {port: (await desk.studio.runs.output(desk.run.id, self._node_id, port)).items for port in live.ports}
+        await desk.studio.parts.pin(desk.draft.workflow_id, self._node_id, ports)
+        await self.show_standing()
+
+    @guarded
+    async def _unpin(self) -> None:
+        await self._desk.studio.parts.pin(self._desk.draft.workflow_id, self._node_id, None)
+        await self.show_standing()
 
     def _written(self, name: str, _: Any) -> None:
         self._mine.add(name)
@@ -148,12 +175,18 @@ class NodeForm:
                         text(spec.title if spec else node.use, "tr-clip")
                     text(f"nodes.{node.id}", "tr-mono tr-faint tr-clip")
             with icon_button("more_vert", words.STEP_MENU, small=True, mark="step-menu"), menu():
-                menu_item("play_arrow", words.TEST_FROM, lambda: self._test_from(self._node_id))
+                menu_item("play_arrow", words.TEST_FROM, lambda: self._test_part("from", self._node_id))
+                menu_item("keyboard_tab", words.TEST_TO, lambda: self._test_part("to", self._node_id))
+                menu_item("adjust", words.TEST_ONLY, lambda: self._test_part("only", self._node_id))
+                menu_item("push_pin", words.PIN, self._pin)
+                menu_item("location_off", words.UNPIN, self._unpin)
                 menu_item("content_copy", words.DUPLICATE_STEP, lambda: self._paste(self._desk.draft.copy([self._node_id])))
                 menu_item("power_settings_new", words.ENABLE if node.disabled else words.DISABLE, self._toggle)
                 menu_item("tag", words.COPY_ID, self._copy_id)
                 ui.separator()
                 menu_item("delete", words.REMOVE_STEP, self._remove, "tr-danger")
+        self._standing = text("", "tr-faint tr-clip").mark("standing")
+        in_background(self.show_standing, "standing")
         if spec and spec.help:
             prose(spec.help.split("\n\n")[0], "tr-inspector__help")
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from engine.errors import InvalidDocument, NotFound
 from engine.events.types import Event, RunFinished, RunQueued, RunStarted, StepFinished, StepRetrying, StepStarted
-from engine.model.run import FINAL
+from engine.model.run import FINAL, Run
 from engine.model.workflow import Node
 
 from .. import words
 from ..browser import KEY, listen_for_keys
+from ..components.effects import ask_about_effects, steps_to_decide
 from ..components.parts import banner, box, button
 from ..frame import frame
 from ..help import show_shortcuts
@@ -84,7 +85,7 @@ class Editor:
                     self._board = Board(desk, on_open=self._open, on_quick_add=self._quick_add, on_command=self._command)
                 with split.after:
                     DataPanel(desk, on_choose=self._choose_item)
-            self._inspector = Inspector(desk, test_from=self._test, paste=self._paste)
+            self._inspector = Inspector(desk, test_part=self._test_part, paste=self._paste)
         desk.on("over", self._run_over)
         self._quick = QuickAdd(studio.catalog, self._add_quick)
         listen_for_keys()
@@ -126,13 +127,32 @@ class Editor:
         self._desk.select(tuple(nodes))
 
     # ------------------------------------------------------------------ testing
-    async def _test(self, from_node: str | None = None) -> None:
+    async def _test(self) -> None:
+        studio, workflow_id = self._desk.studio, self._desk.draft.workflow_id
+
+        async def start() -> Run:
+            if await studio.parts.pins(workflow_id):
+                return await studio.parts.start(workflow_id, effects="again")  # a whole test does what it says
+            return await studio.runs.start(workflow_id, is_test=True)
+
+        await self._start_test(start)
+
+    async def _test_part(self, extent: Any, node: str, effects: Any = "ask") -> None:
+        parts, workflow_id = self._desk.studio.parts, self._desk.draft.workflow_id
+        await self._start_test(
+            lambda: parts.start(workflow_id, extent, node, effects=effects),
+            asked=lambda choice: self._test_part(extent, node, choice),
+        )
+
+    async def _start_test(
+        self, start: Callable[[], Awaitable[Run]], *, asked: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
         desk = self._desk
         if desk.is_running or self._is_starting:
             return
         self._is_starting = True
         try:
-            run = await desk.studio.runs.start(desk.draft.workflow_id, is_test=True, from_node=from_node)
+            run = await start()
         except InvalidDocument as error:
             first = next((problem.node for problem in error.problems if problem.node), None)
             if first:
@@ -140,7 +160,10 @@ class Editor:
             show_error(error)
             return
         except Exception as error:
-            show_error(error)
+            if asked is not None and (steps := steps_to_decide(error)):
+                ask_about_effects(steps, asked)
+            else:
+                show_error(error)
             return
         finally:
             self._is_starting = False

@@ -13,6 +13,7 @@ from engine.model.run import FINAL, Run, RunStatus, Step
 from engine.model.workflow import Document
 
 from .. import moments, words
+from ..components.effects import ask_to_fork, show_receipts
 from ..components.parts import Pill, banner, box, button, empty, row, text
 from ..components.step_data import StepData, failed_item
 from ..components.timeline import Timeline
@@ -111,6 +112,9 @@ class RunPage:
                     icon="edit",
                     mark="open-workflow",
                 )
+            if run.status in FINAL or run.status is RunStatus.NEEDS_DECISION:
+                button(words.RECEIPTS, self._receipts, icon="receipt_long", mark="receipts")
+                button(words.FORK, self._fork, icon="call_split", mark="fork")
             if run.status is RunStatus.NEEDS_DECISION:
                 button(words.DECIDE_SKIP, lambda: self._decide("skip"), icon="redo", mark="decide-skip")
                 button(words.DECIDE_RETRY, lambda: self._decide("retry"), icon="replay", kind="primary", mark="decide-retry")
@@ -192,6 +196,15 @@ class RunPage:
     async def _decide(self, decision: Literal["retry", "skip"]) -> None:
         self._run = await self._studio.runs.decide(self._run.id, decision)
         await self.load()
+
+    @guarded
+    async def _receipts(self) -> None:
+        if self._chosen is not None:
+            await show_receipts(self._studio, self._run.id, self._chosen, self._label(self._chosen))
+
+    def _fork(self) -> None:
+        if self._chosen is not None:
+            ask_to_fork(self._studio, self._run, self._chosen, self._label(self._chosen))
 
     @guarded
     async def _retry(self) -> None:
