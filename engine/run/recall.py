@@ -15,6 +15,7 @@ from engine.model.run import Fact, FactKind, RunStatus
 
 from .effects import LEDGER, Begun, Question, Uncertain, way_after_crash
 from .execution import Execution
+from .forked import Forked
 from .framing import OpenFrame
 from .passes import Pass
 from .payloads import Payload, Reference, StoredOutputs
@@ -43,7 +44,10 @@ class Recall:
         self.failures: dict[str, Fact] = {}
         self.has_responded = any(fact.kind is FactKind.RESPONDED for fact in facts)
         for fact in facts:
-            if fact.kind in ENDS:
+            if fact.kind is FactKind.FORKED:
+                for known in {"": self._facts.setdefault("", []), **self._facts}.values():
+                    known.append(fact)  # what it says of intents concerns the passes that were taken over as well
+            elif fact.kind in ENDS:
                 self._ends[fact.scope] = fact
                 self._seen.add(fact.scope)
             else:
@@ -129,6 +133,11 @@ class Recall:
             is_lost = any(scope == lost or scope.startswith(lost + "/") for lost in self.failures)
             begun: dict[int, Begun] = {}
             for fact in facts:
+                if fact.kind is FactKind.FORKED:
+                    forked = Forked.of_fact(fact)
+                    for number, step in begun.items():
+                        step.part(is_void=(here.nodes[number].id, scope) in forked.void)
+                    continue
                 index = here.index.get(fact.node)
                 if index is None:
                     continue

@@ -78,7 +78,7 @@ class Restored:
             if fact.kind is FactKind.FORKED:
                 execution.forked = forked = Forked.of_fact(fact)
                 for number, step in begun.items():
-                    step.part(is_void=(execution.plan.nodes[number].id, fact.scope) in forked.void)
+                    step.part(is_void=(execution.plan.nodes[number].id, execution.scope) in forked.void)
                 continue
             index = nodes.get(fact.node)
             if index is None:

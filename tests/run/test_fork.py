@@ -219,3 +219,17 @@ def test_what_changed():
     before = a_document([a_node("a", n=1), a_node("b"), a_node("c"), a_node("d", title="One")], "a -> b -> c")
     after = a_document([a_node("a", n=2), a_node("b"), a_node("c"), a_node("d", title="Two"), a_node("e")], "a -> b, a -> c")
     assert {"a", "c", "e"} == changed_nodes(before, after)
+
+
+async def test_trying_again_goes_on_in_the_pass_that_failed(shop):
+    """
+    A loop that failed at an item of its third pass keeps the passes before it, asks nobody, and sends the rest.
+    """
+    shop.outside.fail["2"] = [Refused("not now")]
+    nodes = [START, a_node("loop", "flow.loop"), a_node("send", "test.send")]
+    document = a_document(nodes, "start -> loop, loop.each -> send, send -> loop.next")
+    failed = await shop.run(document, [{"n": n} for n in range(5)])
+    assert ("failed", [0, 1, 2]) == (failed["status"], shop.outside.seen("send"))
+    new = await shop.worker.retry(failed["id"])
+    over = await shop.worker.wait(new.id)
+    assert (RunStatus.SUCCEEDED, [0, 1, 2, 2, 3, 4]) == (over.status, shop.outside.seen("send"))
