@@ -229,6 +229,11 @@ CHOOSE_A_STEP = "Choose a step"
 CHOOSE_A_STEP_TEXT = "Click a step on the canvas to see what went in and what came out of it in this run."
 STEP_DID_NOT_RUN = "This step did not run yet"
 STEP_DID_NOT_RUN_TEXT = "Press Test to see its data."
+CODE_STEPS = "Code steps"
+CODE_STEPS_TEXT = "People's own Python runs in a process behind walls. These were tried on this machine just now:"
+CODE_OFF = "Switched off (allow_code = false)."
+PACKAGES_ON = "Workflows may have packages installed for their code."
+PACKAGES_OFF = "Packages are not installed for code; allow_packages = true allows it."
 TEST_STARTED = "The test runs"
 
 _GROUPS = {

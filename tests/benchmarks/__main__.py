@@ -19,15 +19,19 @@ from rich.console import Console
 
 from app.interpreter import tune_interpreter
 
+from .bench_code import code_rows
+from .bench_dbos import dbos_rows
 from .bench_durable import durable_rows, hundred_rows, machine_rows
 from .bench_engine import executor_rows
 from .bench_expressions import expression_rows
 from .bench_items import item_rows
 from .bench_parked import parked_rows
+from .bench_postgresql import postgresql_rows
 from .bench_process import process_rows
+from .bench_restart import restart_rows
 from .bench_store import store_rows
 from .bench_webhook import webhook_rows
-from .rounds import Effort
+from .rounds import Effort, Skipped
 from .table import Row, as_json, render
 
 WIDTH = 140
@@ -41,11 +45,15 @@ GROUPS: dict[str, Group] = {
     "store": store_rows,
     "durable": durable_rows,
     "hundred": hundred_rows,
+    "postgresql": postgresql_rows,
+    "restart": restart_rows,
     "items": item_rows,
     "expressions": expression_rows,
+    "code": code_rows,
     "webhook": webhook_rows,
     "process": process_rows,
     "parked": parked_rows,
+    "dbos": dbos_rows,
 }
 
 
@@ -65,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="treadle-bench-") as folder, margin.status("") as status:
         for name in chosen:
             status.update(f"Measuring: {name} …")
-            groups.append((name, GROUPS[name](Effort(Path(folder), rounds, scale))))
+            try:
+                groups.append((name, GROUPS[name](Effort(Path(folder), rounds, scale))))
+            except Skipped as reason:
+                margin.print(f"Skipped {name}: {reason}", style="yellow", markup=False)
     missed = [row.name for _, rows in groups for row in rows if row.verdict == "missed"]
     if given.json:
         sys.stdout.write(json.dumps(as_json(groups), indent=2) + "\n")

@@ -108,7 +108,7 @@ def hundred_rows(effort: Effort) -> list[Row]:
     ]
 
 
-def steps_per_s(folder: Path, *, at_a_time: int, total: int, synchronous: str = "FULL") -> float:
+def steps_per_s(folder: Path, *, at_a_time: int, total: int, synchronous: str = "FULL", where: str = "") -> float:
     """Return the durable steps per second of runs of eleven steps, so many at a time."""
 
     async def measure(worker: Worker) -> float:
@@ -127,7 +127,7 @@ def steps_per_s(folder: Path, *, at_a_time: int, total: int, synchronous: str = 
                 group.create_task(one_after_the_other(rounds))
         return at_a_time * rounds * STEPS / (time.perf_counter() - begin)
 
-    return on_loop(with_worker(folder, measure, synchronous=synchronous))
+    return on_loop(with_worker(folder, measure, synchronous=synchronous, where=where))
 
 
 def run_ms(folder: Path, document: Document, items: Batch, *, times: int, synchronous: str = "FULL") -> float:

@@ -160,9 +160,9 @@ def on_loop(work: Awaitable[T]) -> T:
         return runner.run(awaited())
 
 
-async def with_worker(folder: Path, work: Callable[[Worker], Awaitable[T]], *, synchronous: str = "FULL") -> T:
-    """Call `work` with a worker on a fresh file."""
-    path = folder / f"engine-{time.monotonic_ns()}.db"
+async def with_worker(folder: Path, work: Callable[[Worker], Awaitable[T]], *, synchronous: str = "FULL", where: str = "") -> T:
+    """Call `work` with a worker on a fresh file, or on the database at the address `where`."""
+    path = where or folder / f"engine-{time.monotonic_ns()}.db"
     async with open_store(path, clock=SystemClock(), blobs_dir=folder / "blobs", synchronous=synchronous) as store:
         worker = Worker(
             store, CATALOG, SystemClock(), EventBus(), files=NOTHING, http=NOTHING, folders=OneFolder(folder), slots=2000

@@ -16,6 +16,10 @@ Figure = Callable[[], "float | Mapping[str, float]"]
 """Measures once: one number, or several by name."""
 
 
+class Skipped(Exception):
+    """A group cannot be measured here; its text is a sentence that says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured: how many rounds, and how much work in each (1.0 is the usual amount)."""

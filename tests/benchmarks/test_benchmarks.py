@@ -23,8 +23,11 @@ from tests.benchmarks.rounds import Effort, take_turns
 from tests.benchmarks.served import bring_in, serve_bare, serve_treadle
 from tests.benchmarks.table import Row, as_json, at_least, at_most, hopefully_at_most, render
 
+GROUPS_IN_MINIATURE = sorted(bench.GROUPS.keys() - {"webhook", "process", "dbos"})
+"""All but those that start servers or install something; the servers have a test of their own."""
 
-@pytest.mark.parametrize("group", ["machine", "executor", "store", "durable", "hundred", "items", "expressions", "parked"])
+
+@pytest.mark.parametrize("group", GROUPS_IN_MINIATURE)
 def test_every_group_measures(group, tmp_path):
     """
     A tiny round of a group gives rows whose figures are numbers above zero.

@@ -167,6 +167,16 @@ async def test_settings_show_where_the_data_lies(stage, tmp_path):
     assert [str(tmp_path)] == stage.texts("data-folder")
 
 
+async def test_the_walls_around_code_are_shown(stage):
+    """
+    The settings page tells which walls stand around code on this machine, as they were tried.
+    """
+    await stage.user.open("/settings")
+    await stage.user.should_see("Code steps")
+    await stage.user.should_see(marker="wall-time")
+    await stage.user.should_see("What takes too long is killed, whatever it is doing.")
+
+
 async def test_a_file_is_downloaded_and_can_do_nothing(stage):
     """
     Always an attachment, in a sandbox, never sniffed; HTML loses its type, an odd name its oddities.

@@ -130,7 +130,11 @@ def show_step_error(error: Mapping[str, Any]) -> None:
     """Show an error's sentence, its hint, and where it happened."""
     where = error.get("where") or {}
     place = words.where(failed_item(error), where.get("field"))
-    banner(str(error.get("message", "")), error.get("hint") or None, detail=place).mark("step-error")
+    with box("tr-steperror"):
+        banner(str(error.get("message", "")), error.get("hint") or None, detail=place).mark("step-error")
+        if isinstance(where.get("source"), str) and where.get("source", "").strip():
+            source = f"{where['source']}\n{where.get('caret') or ''}".rstrip()
+            text(source, "tr-mono tr-codeline", tag="pre").mark("step-error-source")
 
 
 def log_line(line: Mapping[str, Any]) -> None:

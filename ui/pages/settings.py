@@ -12,7 +12,7 @@ from nicegui import ui
 from .. import moments, words
 from ..browser import copy_text
 from ..components.dialogs import confirm, dialog
-from ..components.parts import Tabs, box, button, empty, icon_button, row, text
+from ..components.parts import Tabs, box, button, empty, icon, icon_button, row, text
 from ..frame import choose_theme, frame
 from ..notices import guarded, show_done, show_error
 from ..session import current_studio
@@ -42,6 +42,7 @@ async def settings_page(data: Path | None) -> None:
                 Tabs(words.THEMES, chosen_theme(), lambda theme: choose_theme(dark, theme), segmented=True, label=words.LOOK)
         page = Tokens(studio)
         await page.load()
+        await code_walls(studio)
         if data is not None:
             with box("tr-card tr-section"):
                 text(words.DATA_FOLDER, "tr-h2", tag="h2")
@@ -50,6 +51,24 @@ async def settings_page(data: Path | None) -> None:
                     text(str(data), "tr-mono tr-path tr-grow tr-clip").mark("data-folder")
                     button(words.COPY, lambda: _copy(str(data)), icon="content_copy", small=True)
     content.classes("tr-page--narrow")
+
+
+async def code_walls(studio: Studio) -> None:
+    """Show what code steps may do here, and which walls stand around them."""
+    report = await studio.code.report()
+    with box("tr-card tr-section").mark("code-walls"):
+        text(words.CODE_STEPS, "tr-h2", tag="h2")
+        if not report.is_allowed:
+            text(words.CODE_OFF, "tr-muted", tag="p")
+            return
+        text(words.CODE_STEPS_TEXT, "tr-muted", tag="p")
+        for wall in report.walls:
+            with row("tr-wall"):
+                icon("check_circle" if wall.is_up else "warning", "tr-wall__ok" if wall.is_up else "tr-wall__warn").mark(
+                    f"wall-{wall.name}"
+                )
+                text(wall.text)
+        text(words.PACKAGES_ON if report.allows_packages else words.PACKAGES_OFF, "tr-muted", tag="p")
 
 
 class Tokens:

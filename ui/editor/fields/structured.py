@@ -9,6 +9,7 @@ from nicegui import ui
 
 from ... import words
 from ...components.parts import text
+from ...theme import is_dark
 from .base import FieldEditor
 from .simple import TextEditor, format_plain
 
@@ -74,7 +75,11 @@ class CodeEditor(FieldEditor):
 
     def build(self, value: Any) -> None:
         self.input = ui.codemirror(
-            value=value if isinstance(value, str) else format_plain(value or ""), language="Python", on_change=self._typed
+            value=value if isinstance(value, str) else format_plain(value or ""),
+            language="Python",
+            theme="vscodeDark" if is_dark() else "basicLight",
+            indent="    ",
+            on_change=self._typed,
         ).classes("tr-code")
         self.input.mark(f"input-{self.spec.name}")
 
