@@ -25,6 +25,7 @@ from .bench_durable import durable_rows, hundred_rows, machine_rows
 from .bench_engine import executor_rows
 from .bench_expressions import expression_rows
 from .bench_items import item_rows
+from .bench_loops import loop_rows
 from .bench_parked import parked_rows
 from .bench_postgresql import postgresql_rows
 from .bench_process import process_rows
@@ -47,6 +48,7 @@ GROUPS: dict[str, Group] = {
     "hundred": hundred_rows,
     "postgresql": postgresql_rows,
     "restart": restart_rows,
+    "loops": loop_rows,
     "items": item_rows,
     "expressions": expression_rows,
     "code": code_rows,

@@ -64,9 +64,8 @@ async def code_walls(studio: Studio) -> None:
         text(words.CODE_STEPS_TEXT, "tr-muted", tag="p")
         for wall in report.walls:
             with row("tr-wall"):
-                icon("check_circle" if wall.is_up else "warning", "tr-wall__ok" if wall.is_up else "tr-wall__warn").mark(
-                    f"wall-{wall.name}"
-                )
+                name, look = ("check_circle", "tr-wall__ok") if wall.is_up else ("warning", "tr-wall__warn")
+                icon(name, look).mark(f"wall-{wall.name}")
                 text(wall.text)
         text(words.PACKAGES_ON if report.allows_packages else words.PACKAGES_OFF, "tr-muted", tag="p")
 
