@@ -126,6 +126,17 @@ def expected_of(story):
     match story:
         case "orders":
             return {f"/orders/book/{event}/{n}" for event, n in items} | {f"/orders/close/{event}" for event in events}
+        case "loops":
+            return {f"/loops/body/{event}/{n}" for event, n in items} | {
+                f"/loops/done/{event}/{1 + event % 4}" for event in events
+            }
+        case "calls":
+            return {f"/calls/child/{event}/{n}" for event, n in items} | {
+                f"/calls/end/{event}/{1 + event % 4}" for event in events
+            }
+        case "saga":
+            kept = {f"/saga/{what}/{event}" for event in events for what in ("reserve", "end")}
+            return kept | {f"/saga/undo/{event}" for event in events if event % 2}
     raise AssertionError(f"nobody knows what {story} does")
 
 
@@ -149,7 +160,7 @@ def test_nothing_is_lost_or_stuck(aftermath, database):
     assert [(0,)] == database.execute("SELECT count(*) FROM waits").fetchall()
 
 
-@pytest.mark.parametrize("story", ["orders"])
+@pytest.mark.parametrize("story", ["orders", "loops", "calls", "saga"])
 def test_each_change_is_made_once(aftermath, story):
     """
     Every change that a story stands for reached the other side, each under one idempotency key, and no other did.
