@@ -16,7 +16,7 @@ from nicegui import ui as nicegui_ui
 from rich.console import Console
 
 import ui
-from app.api import build_api
+from app.api.app import build_api
 from app.build import Treadle, build
 from app.config import Settings
 from app.desktop import Window, open_window

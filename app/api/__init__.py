@@ -1,5 +1,1 @@
-"""The HTTP API: `/api/v1`."""
-
-from app.api.app import build_api
-
-__all__ = ["build_api"]
+"""The HTTP API: `/api/v1`. Nothing is loaded here, so that the command line can show things as the API does without it."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.api.failures import failure_form, group_form, replay_form
+from app.api.failure_forms import failure_form, group_form, replay_form
 from app.cli.output import Exit, command, console, margin, say_json, say_table
 from app.cli.runs import read_input
 from app.cli.session import AsJson, AtWork, DataOption, at_work

@@ -23,12 +23,12 @@ import httpx
 
 from connectors._runtime.answers import Answer, error_for, host_of, is_textual, shown_url
 from connectors._runtime.guard import DESKTOP, GuardedBackend, NetworkPolicy
+from connectors._runtime.methods import SAFE
 from connectors._runtime.outgoing import CHUNK, address_of, body_of, headers_of
 from engine.errors import BadInput, Refused, StepError, TimedOut, TooLarge, Unavailable
 from engine.steps.contract import File, Files
 
 MEGABYTE: Final = 1_000_000
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CARRIED: Final = frozenset({"accept", "accept-language", "user-agent", "content-type", "content-length"})
 """The headers that follow a redirect to another host; all others may hold a secret."""
 CONNECT_SECONDS: Final = 10.0

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from connectors._runtime.answers import Answer, host_of
 from connectors._runtime.auth import Auth, sign
-from connectors._runtime.http import SAFE
+from connectors._runtime.methods import SAFE
 from engine.errors import BadInput, Refused
 from engine.steps.contract import Context
 

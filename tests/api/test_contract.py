@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import build_api
+from app.api.app import build_api
 from engine.model.run import RunStatus
 from tests.api.contract import API, Contract
 from tests.parked import leave_behind

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from app.api import build_api
+from app.api.app import build_api
 from app.web.dispatcher import Dispatcher
 from app.web.figures import gather, is_ready
 from app.web.hooks import Hooks
