@@ -156,6 +156,9 @@ class OpenFrame:
     def leave(self, one: Pass, going: Going) -> Ending | None:
         """Record that a pass came to its end, and go on."""
         del self.open[one.number]
+        for index in one.progress.skipped:
+            one.on_skipped(one.plan.nodes[index])
+        one.progress.skipped.clear()
         try:
             left, payload = one.leaving(), None
             one.has_broken = one.has_broken or self.is_broken_by(one, left)

@@ -57,19 +57,22 @@ class Recall:
                         break
                     self._seen.add(scope)
         for scope, found in self._facts.items():
-            if (here := plan.at(scope)) is None or self._is_over(scope):
+            if (here := plan.at(scope)) is None:
                 continue
+            is_over = self._is_over(scope)
             for fact in found:
                 index = here.index.get(fact.node)
                 if index is None:
+                    continue
+                if fact.kind is FactKind.STEP_SUCCEEDED and _is(here.nodes[index], "break"):
+                    self._broken.add(self._loop_around(scope))  # counts also from a try in the pass that is over
+                if is_over:
                     continue
                 if fact.kind is FactKind.STEP_STARTED and here.nodes[index].frame is not None:
                     self._opened.add((scope, fact.node))
                 elif fact.kind is FactKind.STEP_FAILED or fact.summary.get("ends") == "failed":
                     is_catchable = fact.kind is FactKind.STEP_FAILED
                     self.failures.setdefault(self._catcher(scope) if is_catchable else "", fact)
-                elif fact.kind is FactKind.STEP_SUCCEEDED and _is(here.nodes[index], "break"):
-                    self._broken.add(self._loop_around(scope))
 
     # — what frames ask —
 
