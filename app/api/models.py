@@ -178,6 +178,26 @@ class StepList(BaseModel):
     steps: list[StepRow]
 
 
+class LineageHop(BaseModel):
+    """One item on the way back; `came_from` are the positions in the list of those it was made from."""
+
+    node: str
+    scope: str
+    port: str
+    index: int
+    came_from: list[int]
+    path: str | None
+    value: Any
+    how: Literal["source", "copied", "computed"]
+    expression: str | None
+
+
+class LineageList(BaseModel):
+    """The way back from a value: the item itself first, then what it came from."""
+
+    hops: list[LineageHop]
+
+
 class DataPage(BaseModel):
     """Some of the items at a port; `total` counts all of them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,19 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.door import NO_NUL, Caller, answer, problems
 from app.api.events import follow
 from app.api.forms import receipt_form, run_form, step_form
-from app.api.models import ChildList, DataPage, Decide, EffectPage, FinishedRun, ForkRun, RunPage, RunRow, Status, StepList
+from app.api.models import (
+    ChildList,
+    DataPage,
+    Decide,
+    EffectPage,
+    FinishedRun,
+    ForkRun,
+    LineageList,
+    RunPage,
+    RunRow,
+    Status,
+    StepList,
+)
 from engine.access import may
 from engine.errors import BadRequest
 from engine.ids import RunId
@@ -105,20 +118,47 @@ async def list_steps(studio: Caller, run_id: RunRef) -> Response:
     "/{run_id}/steps/{node}/output", summary="Read what left a step", responses={200: {"model": DataPage}, **problems(404)}
 )
 async def read_output(
-    studio: Caller, run_id: RunRef, node: NodeRef, port: PortName = "out", offset: Offset = 0, limit: Limit = 100
+    studio: Caller,
+    run_id: RunRef,
+    node: NodeRef,
+    port: PortName = "out",
+    offset: Offset = 0,
+    limit: Limit = 100,
+    scope: ScopeName | None = None,
 ) -> Response:
-    """A page of the items that left by one port."""
-    return _page(await studio.runs.output(run_id, node, port, offset=offset, limit=limit))
+    """A page of the items that left by one port; of a step in the body of a frame, in the pass `scope` or the last one."""
+    return _page(await studio.runs.output(run_id, node, port, offset=offset, limit=limit, scope=scope))
 
 
 @router.get(
     "/{run_id}/steps/{node}/input", summary="Read what came to a step", responses={200: {"model": DataPage}, **problems(404)}
 )
 async def read_input(
-    studio: Caller, run_id: RunRef, node: NodeRef, port: PortName = "in", offset: Offset = 0, limit: Limit = 100
+    studio: Caller,
+    run_id: RunRef,
+    node: NodeRef,
+    port: PortName = "in",
+    offset: Offset = 0,
+    limit: Limit = 100,
+    scope: ScopeName | None = None,
 ) -> Response:
-    """A page of the items that arrived at one port."""
-    return _page(await studio.runs.input_page(run_id, node, port, offset=offset, limit=limit))
+    """A page of the items that arrived at one port; of a step in the body of a frame, in the pass `scope` or the last one."""
+    return _page(await studio.runs.input_page(run_id, node, port, offset=offset, limit=limit, scope=scope))
+
+
+@router.get("/{run_id}/lineage", summary="Trace a value back", responses={200: {"model": LineageList}, **problems(404)})
+async def read_lineage(
+    studio: Caller,
+    run_id: RunRef,
+    step: Annotated[str, Query(description="The node that the item left.", max_length=200, pattern=NO_NUL)] = "",
+    item: Annotated[int, Query(description="Its index in the batch.", ge=0, le=1_000_000_000)] = 0,
+    path: Annotated[str, Query(description="A field in it, such as total or customer.name.", max_length=500)] = "",
+    port: PortName = "out",
+    scope: ScopeName = "",
+) -> Response:
+    """The way back from an item, or from one of its fields, to its sources; each hop names those it was made from."""
+    found = await studio.runs.lineage(run_id, step, item, port=port, path=path, scope=scope)
+    return answer({"hops": [asdict(hop) for hop in found]})
 
 
 @router.post("/{run_id}/cancel", summary="End a run", responses={200: {"model": FinishedRun}, **problems(404, 409)})

@@ -64,6 +64,8 @@ class Lineage:
         for port_in, origins in output.origins.items():
             if isinstance(origins, Same):
                 indexes: Sequence[int] = (index,)
+            elif index >= len(origins):
+                continue  # nothing had arrived at this port
             else:
                 found = origins[index]
                 indexes = (found,) if isinstance(found, int) else found

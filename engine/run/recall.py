@@ -84,6 +84,12 @@ class Recall:
         """Tell whether the journal has a line of a pass, or of one within it."""
         return scope in self._seen
 
+    def passes_of(self, scope: str, node: NodeId) -> int:
+        """Return how many passes of a frame the journal knows: one more than the highest number."""
+        start = f"{scope}/{node}:" if scope else f"{node}:"
+        numbers = (name[len(start) :] for name in self._ends if name.startswith(start))
+        return max((int(number) + 1 for number in numbers if number.isdigit()), default=0)
+
     def was_opened(self, scope: str, node: NodeId) -> bool:
         """Tell whether a frame had begun."""
         return (scope, node) in self._opened
@@ -217,7 +223,14 @@ class Recall:
     # — inside —
 
     def _is_over(self, scope: str) -> bool:
-        return any(around in self._ends for around in _around(scope))
+        """Whether a scope, or one around it, came to its end; an undoing has its own end, whatever became of what it undoes."""
+        for around in _around(scope):
+            if around in self._ends:
+                return True
+            here = self.plan.at(around)
+            if here is not None and here.outer is not None and _is(here.owner, "compensate"):
+                return False
+        return False
 
     def _is_lost(self, scope: str) -> bool:
         """Whether the scope lies in one that failed, and was caught and undone."""

@@ -18,6 +18,7 @@ from engine.protocols import RunFilter, Store, UnitOfWork
 from engine.run.fork import EffectChoice, Fork
 from engine.run.payloads import decode_batch, encode_batch, show
 from engine.run.takeover import Decision
+from engine.run.tracing import Origin, Traces
 from engine.run.worker import Worker
 from engine.service.drafts import OpenDrafts
 from engine.service.receipts import ReceiptPage, read_receipts
@@ -111,13 +112,34 @@ class RunService:
 
         return await self._store.read(look)
 
-    async def output(self, run_id: str, node: str, port: str = "out", *, offset: int = 0, limit: int = 100) -> DataPage:
-        """Return a page of what left a node by a port."""
-        return await self._page(run_id, lambda data, node_id: data.output(node_id, port, offset, limit), node)
+    async def output(
+        self, run_id: str, node: str, port: str = "out", *, offset: int = 0, limit: int = 100, scope: str | None = None
+    ) -> DataPage:
+        """Return a page of what left a node by a port, in the pass that `scope` names (None: the last that has data)."""
+        return await self._page(run_id, lambda data, node_id: data.output(node_id, port, offset, limit, scope=scope), node)
 
-    async def input_page(self, run_id: str, node: str, port: str = "in", *, offset: int = 0, limit: int = 100) -> DataPage:
-        """Return a page of what arrived at a node's port."""
-        return await self._page(run_id, lambda data, node_id: data.input(node_id, port, offset, limit), node)
+    async def input_page(
+        self, run_id: str, node: str, port: str = "in", *, offset: int = 0, limit: int = 100, scope: str | None = None
+    ) -> DataPage:
+        """Return a page of what arrived at a node's port, in the pass that `scope` names (None: the last that has data)."""
+        return await self._page(run_id, lambda data, node_id: data.input(node_id, port, offset, limit, scope=scope), node)
+
+    async def lineage(
+        self, run_id: str, node: str, item: int = 0, *, port: str = "out", path: str = "", scope: str = ""
+    ) -> list[Origin]:
+        """
+        Return the way back from an item that left a step, or from the field at `path` in it, to its sources.
+
+        The item itself comes first; each names those it was made from. Raises `NotFound` when there is no such item.
+        """
+        require(self._actor, "read", "read run data")
+
+        def look(work: UnitOfWork) -> list[Origin]:
+            run = work.runs.get(RunId(run_id))
+            node_id = node_of(work.runs.get_document(run.id), node)
+            return Traces(work, run.id, self._catalog).back(node_id, port, item, scope=scope, path=path)
+
+        return await self._store.read(look)
 
     async def finished(self, run_id: str) -> dict[str, Any]:
         """Return the run as the command line and the API tell it, with what left the nodes that nothing follows."""

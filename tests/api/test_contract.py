@@ -95,6 +95,7 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
         await client.get(f"{API}/runs/{run}/steps")
         await client.get(f"{API}/runs/{run}/children")
         await client.get(f"{API}/runs/{run}/steps/keep/output")
+        await client.get(f"{API}/runs/{run}/lineage?step=start&path=no")
         await client.get(f"{API}/runs/{run}/steps/keep/input")
         await client.get(f"{API}/runs/{run}/events")
     group = (await client.get(f"{API}/failures")).json()["groups"][0]["id"]

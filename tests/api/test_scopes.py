@@ -26,6 +26,7 @@ NEEDS = {
     ("get", "/runs/{run_id}/steps"): "read",
     ("get", "/runs/{run_id}/children"): "read",
     ("get", "/runs/{run_id}/steps/{node}/output"): "read",
+    ("get", "/runs/{run_id}/lineage"): "read",
     ("get", "/runs/{run_id}/steps/{node}/input"): "read",
     ("get", "/runs/{run_id}/events"): "read",
     ("post", "/runs/{run_id}/cancel"): "run",

@@ -1,4 +1,4 @@
-"""Whatever prefix of a journal a crash leaves, a run with loops, tries and undoing comes to the same end, and repeats nothing."""
+"""Whatever prefix a crash leaves of its journal, a run with frames comes to the same end, and repeats nothing."""
 
 import asyncio
 import dataclasses

@@ -50,6 +50,7 @@ CALLS = {
     "runs.document": ("read", (RUN,)),
     "runs.steps": ("read", (RUN,)),
     "runs.children": ("read", (RUN,)),
+    "runs.lineage": ("read", (RUN, "start")),
     "runs.output": ("read", (RUN, "start")),
     "runs.input_page": ("read", (RUN, "start")),
     "runs.finished": ("read", (RUN,)),
