@@ -7,8 +7,8 @@ from typing import Literal
 
 from engine.errors import NotAllowed
 
-Scope = Literal["read", "run", "write", "admin"]
-ALL_SCOPES: tuple[Scope, ...] = ("read", "run", "write", "admin")
+Scope = Literal["read", "run", "write", "admin", "sql"]
+ALL_SCOPES: tuple[Scope, ...] = ("read", "run", "write", "admin", "sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -495,6 +495,7 @@ SCOPE_MEANINGS = {
     "run": "Start, cancel and retry runs",
     "write": "Change workflows",
     "admin": "Manage tokens",
+    "sql": "Ask in SQL",
 }
 EXPIRES = "Expires"
 LIVES = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -146,6 +147,28 @@ async def check(data: DataOption = None) -> Exit:
     if not findings:
         console().print("The database is whole.")
     return Exit.FAILED if findings else Exit.DONE
+
+
+@command
+async def ask_sql(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the views v_runs, v_steps, v_failures, v_logs …")],
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 1000,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, max=30, help="Seconds.")] = 5.0,
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Ask in SQL; nothing can be changed."""
+    async with at_work(data, reading=True) as work:
+        answer = await work.studio.sql.ask(sql, limit=limit, timeout=timedelta(seconds=timeout))
+    if as_json:
+        say_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+    else:
+        say_table(
+            list(answer.columns), [["" if one is None else str(one) for one in row] for row in answer.rows], empty="No rows."
+        )
+    if answer.is_cut:
+        margin().print(f"There are more than these {len(answer.rows)} rows.", markup=False)
+    return Exit.DONE
 
 
 @database.command("disk")

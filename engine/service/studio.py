@@ -21,6 +21,7 @@ from engine.service.preview import PreviewService
 from engine.service.runs import RunService
 from engine.service.samples import Samples
 from engine.service.schedules import ScheduleService
+from engine.service.sql import SqlService
 from engine.service.tokens import TokenService
 from engine.service.waits import WaitService
 from engine.service.workflows import WorkflowService
@@ -99,6 +100,7 @@ class Studio:
         )
         self.disk = DiskService(parts.store, actor, folder=parts.data, quota=parts.quota)
         self.waits = WaitService(store=parts.store, worker=parts.worker, clock=parts.clock, actor=actor)
+        self.sql = SqlService(parts.store, actor)
         self.tokens = TokenService(parts.store, parts.clock, actor)
         self.code = CodeService(parts.code, allows_packages=parts.allows_packages, actor=actor)
 

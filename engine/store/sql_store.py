@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,6 +22,8 @@ from engine.model.run import Run
 from engine.protocols import Settle, UnitOfWork
 
 from . import tables
+from .ask import Answer, Question, ask_in_child, ask_postgres, ask_sqlite
+from .ask import check as check_question
 from .blobs import BlobStore
 from .database import READERS, Database, parse_database
 from .journal import SqlJournal
@@ -172,6 +175,21 @@ class SqlStore:
         """Call `settle` with the runs that end in a transaction, inside it; runs nobody else is touched by are left out."""
         self._settle = settle
 
+    async def ask(self, question: Question) -> Answer:
+        """Answer one SELECT over the documented views; raises `BadRequest`, `TimedOut` or `StoreError`."""
+        check_question(question)
+        schedules = await self.read(_public_schedules)
+        return await asyncio.to_thread(self._ask, question, schedules)
+
+    def _ask(self, question: Question, schedules: list[list[Any]]) -> Answer:
+        database = self.database
+        if not isinstance(database, SqliteDatabase):
+            return ask_postgres(database.writer, question, schedules)
+        if database.path is not None and not getattr(sys, "frozen", False):
+            return ask_in_child(database.path, database.key, question, schedules)
+        with database.gate:
+            return ask_sqlite(database.connect_for_questions, question, schedules)
+
     def emit_to(self, publish: Callable[[Iterable[Event]], None]) -> None:
         """Hand events of committed transactions to `publish`, on the event loop."""
         self._publish = publish
@@ -241,6 +259,24 @@ def open_store(
     Raises `StoreError` for an address that makes no sense.
     """
     return SqlStore.open(url_or_path, clock=clock, blobs_dir=blobs_dir, synchronous=synchronous, key=key, exclusive=exclusive)
+
+
+def _public_schedules(work: UnitOfWork) -> list[list[Any]]:
+    """Return the rows of `v_schedules`: of a schedule's fields, those that are no secret."""
+    return [
+        [
+            one.workflow_id,
+            one.workflow_name,
+            one.node,
+            one.fields.get("cron"),
+            None if one.fields.get("every") is None else str(one.fields["every"]),
+            one.timezone,
+            one.fields.get("calendar"),
+            None if one.next_due is None else one.next_due.isoformat().replace("+00:00", "Z"),
+            one.is_paused,
+        ]
+        for one in work.triggers.list_all("trigger.schedule")
+    ]
 
 
 def _needed_blobs(connection: Connection) -> set[str]:

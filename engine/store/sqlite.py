@@ -88,6 +88,15 @@ class SqliteDatabase(Database):
         if self._checkpointer is not None:
             self._checkpointer.committed()
 
+    @property
+    def key(self) -> str | None:
+        """The key of an encrypted file."""
+        return self._key
+
+    def connect_for_questions(self) -> Any:
+        """Return a new connection for one question in SQL."""
+        return self._connect()
+
     def log_size(self) -> int:
         """Return the bytes of the write-ahead log."""
         return 0 if self._checkpointer is None else self._checkpointer.log_size()

@@ -40,7 +40,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with served(house.front()) as client:
-        client.headers.update(await house.token("read", "run", "write"))
+        client.headers.update(await house.token("read", "run", "write", "sql"))
         yield client
 
 
@@ -171,6 +171,7 @@ async def with_time(client: httpx.AsyncClient) -> None:
     await client.post(f"{API}/backfills/{begun['id']}/cancel")
     await client.delete(f"{API}/calendars/office")
     await client.get(f"{API}/disk")
+    await client.post(f"{API}/sql")
 
 
 def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:

@@ -55,6 +55,7 @@ NEEDS = {
     ("get", "/waiting"): "read",
     ("post", "/signals"): "run",
     ("post", "/approvals/{run_id}/{node}"): "run",
+    ("post", "/sql"): "sql",
     ("get", "/catalog"): "read",
     ("get", "/catalog/{name}"): "read",
 }
@@ -72,7 +73,7 @@ async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("scope", ["read", "run", "write", "admin", None])
+@pytest.mark.parametrize("scope", ["read", "run", "write", "admin", "sql", None])
 async def test_each_route_asks_for_its_scope(house: House, client: httpx.AsyncClient, scope: str | None):
     """
     A scope opens its own routes and no other; without a token, or with one that is unknown, every route is closed.

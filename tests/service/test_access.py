@@ -14,7 +14,7 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code", "waits")
+SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code", "waits", "sql")
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -88,6 +88,7 @@ CALLS = {
     "waits.count": ("read", ()),
     "waits.decide": ("run", (RUN, "ask", "approve")),
     "waits.signal": ("run", ("paid",)),
+    "sql.ask": ("sql", ("SELECT 1",)),
     "tokens.create": ("admin", ("a",)),
     "tokens.list_all": ("admin", ()),
     "tokens.revoke": ("admin", ("tok_none",)),
