@@ -18,6 +18,7 @@ PLACES = (
     ("/", "account_tree", words.WORKFLOWS),
     ("/runs", "history", words.RUNS),
     ("/inbox", "how_to_reg", words.INBOX),
+    ("/calendar", "calendar_month", words.CALENDAR),
     ("/settings", "tune", words.SETTINGS),
 )
 

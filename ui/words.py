@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 TREADLE = "Treadle"
 WORKFLOWS = "Workflows"
@@ -516,3 +517,68 @@ def asked_since(workflow: str, since: str, people: Sequence[object]) -> str:
     """Say which workflow asks whom, and since when."""
     whom = f", asks {', '.join(map(str, people))}" if people else ""
     return f"{workflow}{whom}, {since}"
+CALENDAR = "Calendar"
+CALENDAR_SPANS = {"week": "Week", "month": "Month"}
+EARLIER, LATER, TODAY = "Earlier", "Later", "Today"
+NO_SLOTS = "Nothing is due"
+NO_SLOTS_TEXT = "Schedules of workflows that are switched on appear here: what was due, and what became of it."
+MORE_SLOTS = "There are more than are shown."
+SLOT_STATES = {
+    "due": "Due",
+    "running": "Running",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "held": "Held",
+    "missed": "Missed",
+}
+NEXT_DUE = "Next times"
+NEVER_DUE = "Never again."
+DISK = "Disk"
+DISK_PARTS = {
+    "data": "Data of runs",
+    "journal": "Steps and errors",
+    "search": "Search",
+    "files": "Files and large data",
+    "unneeded": "Files that go soon",
+    "log": "Newest commits",
+    "free": "Free inside the database",
+    "other": "The rest of the database",
+    "snapshots": "Snapshots before upgrades",
+    "folders": "Folders of workflows",
+    "logs": "Logs",
+}
+DISK_BY_WORKFLOW = "By workflow"
+SEARCH_IN = {"names": "In names and errors", "data": "In data and logs"}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def weekday(number: int) -> str:
+    """Return a weekday, 0 for Monday."""
+    return _DAYS[number]
+
+
+def calendar_title(first: date, last: date) -> str:
+    """Return which days the calendar shows."""
+    return (
+        f"{first.day} {first:%B} – {last.day} {last:%B %Y}"
+        if first.year == last.year
+        else f"{first.day} {first:%B %Y} – {last.day} {last:%B %Y}"
+    )
+
+
+def more_slots(count: int) -> str:
+    """Return how many slots of a day are not shown."""
+    return f"{count} more"
+
+
+def data_removed(at: datetime) -> str:
+    """Return what the page of a run says when only its summary is left."""
+    return f"The data of this run was removed on {at:%Y-%m-%d}; its steps, errors and log are still here."
+
+
+def disk_total(total: str, used: str, quota: str, room: str) -> str:
+    """Return the line below what fills the disk."""
+    limit = f" of {quota}" if quota else ""
+    left = f"; {room} left on the disk" if room else ""
+    return f"In all {total}; runs take {used}{limit}{left}."

@@ -102,8 +102,14 @@ def ask_in_child(path: Path, key: str | None, question: Question, schedules: Seq
     return Answer(tuple(told["columns"]), told["rows"], told["is_cut"])
 
 
-def ask_sqlite(connect: Callable[[], Any], question: Question, schedules: Sequence[Sequence[Any]]) -> Answer:
-    """Ask on a fresh connection of its own, which is closed afterwards; raises `BadRequest` or `TimedOut`."""
+def ask_sqlite(
+    connect: Callable[[], Any], question: Question, schedules: Sequence[Sequence[Any]], *, is_bounded: bool = False
+) -> Answer:
+    """
+    Ask on a fresh connection of its own, which is closed afterwards; raises `BadRequest` or `TimedOut`.
+
+    `is_bounded` says that the process's memory has an end, so that a query may call itself.
+    """
     check(question)
     connection = connect()
     try:
@@ -115,7 +121,7 @@ def ask_sqlite(connect: Callable[[], Any], question: Question, schedules: Sequen
         marks = ", ".join("?" * len(SCHEDULE_COLUMNS))
         connection.executemany(f"INSERT INTO v_schedules VALUES ({marks})", [list(row) for row in schedules])  # noqa: S608
         connection.execute("PRAGMA query_only = ON")
-        return _guarded(connection, question)
+        return _guarded(connection, question, is_bounded)
     finally:
         with contextlib.suppress(sqlcipher.Error):
             connection.set_authorizer(None)
@@ -123,17 +129,18 @@ def ask_sqlite(connect: Callable[[], Any], question: Question, schedules: Sequen
         connection.close()
 
 
-def _guarded(connection: Any, question: Question) -> Answer:
+def _guarded(connection: Any, question: Question, is_bounded: bool) -> Answer:
     refused: list[str] = []
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master UNION SELECT name FROM sqlite_temp_master")}
 
     def authorize(action: int, first: Any, second: Any, _: Any, source: Any) -> int:
-        if action in (_SELECT, _RECURSIVE):
+        if action == _SELECT or (action == _RECURSIVE and is_bounded):
             return _OK
         if action == _READ:
             if first in VIEWS or first in _VIRTUAL or (source in VIEWS and (first, second) in GRANTS):
                 return _OK
-            if second == "" and (first, "") in GRANTS:
-                return _OK  # rows are only counted; once a view has been opened up, its name is gone
+            if second == "" and (first not in tables or (first, "") in GRANTS):
+                return _OK  # rows are only counted: of a part of the question, or of a view that has been opened up
             refused.append(str(first))
             return _DENY
         if action == _FUNCTION:
@@ -300,7 +307,9 @@ def _child() -> None:
         return connection
 
     try:
-        answer = ask_sqlite(connect, Question(asked["sql"], asked["rows"], asked["seconds"]), asked["schedules"])
+        answer = ask_sqlite(
+            connect, Question(asked["sql"], asked["rows"], asked["seconds"]), asked["schedules"], is_bounded=True
+        )
         told: dict[str, Any] = {"columns": answer.columns, "rows": answer.rows, "is_cut": answer.is_cut}
     except (BadRequest, TimedOut) as error:
         told = {"error": [error.code, error.message, error.hint]}

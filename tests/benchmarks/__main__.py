@@ -30,6 +30,7 @@ from .bench_parked import parked_rows
 from .bench_postgresql import postgresql_rows
 from .bench_process import process_rows
 from .bench_restart import restart_rows
+from .bench_schedules import schedule_rows
 from .bench_store import store_rows
 from .bench_webhook import webhook_rows
 from .rounds import Effort, Skipped
@@ -56,6 +57,7 @@ GROUPS: dict[str, Group] = {
     "process": process_rows,
     "parked": parked_rows,
     "dbos": dbos_rows,
+    "schedules": schedule_rows,
 }
 
 

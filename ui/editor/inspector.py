@@ -17,6 +17,7 @@ from ..notices import guarded, show_done
 from .board import in_background
 from .conduct import Conduct
 from .desk import Desk
+from .due_times import SCHEDULE, DueTimes
 from .fields.base import FieldEditor
 from .fields.context import FormContext
 from .fields.registry import editor_for, is_shown
@@ -104,6 +105,7 @@ class NodeForm:
         self._stepper = row("tr-stepper").mark("preview-stepper")
         with box("tr-inspector__form"):
             self._show_fields()
+            self._due_times = DueTimes(desk, node) if node.use == SCHEDULE else None
             self._conduct = Conduct(desk, node.id, self._spec)
         self.context.on_total(self._paint_stepper)
         self._paint_stepper()
@@ -131,6 +133,8 @@ class NodeForm:
             editor.show_problems()
         self._conduct.follow()
         in_background(self.show_standing, "standing")
+        if self._due_times is not None:
+            self._due_times.show(node)
         self._paint_shown()
         self._paint_notice()
         return True

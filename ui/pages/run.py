@@ -67,6 +67,7 @@ class RunPage:
                 trail([("/runs", words.RUNS)], run.workflow_name)
                 self._buttons = row()
             self._facts = row("tr-run__facts")
+            self._notes = box("tr-run__error")
             self._error = box("tr-run__error")
             with box("tr-run__canvas"):
                 self._canvas = Canvas(
@@ -85,6 +86,10 @@ class RunPage:
         """Read the steps and show everything."""
         self._steps = {step.node: step for step in await self._studio.runs.steps(self._run.id)}
         self._paint()
+        removed = await self._studio.runs.data_removed((self._run.id,))
+        if self._run.id in removed:
+            with self._notes:
+                banner(words.data_removed(removed[self._run.id]), kind="info", icon_name="delete_sweep")
         if self._chosen is None:
             failed = next((node for node, step in self._steps.items() if step.status == "failed"), None)
             done = [node for node, step in self._steps.items() if step.status == "succeeded"]

@@ -46,6 +46,7 @@ class RunList:
         self._workflow, self._text = workflow, ""
         self._status = status if status in {one.value for one in RunStatus} else ""
         self._kind = "all"
+        self._where = "names"
         self._runs: list[Run] = []
         self._has_more = False
         self._is_drawn = False
@@ -72,6 +73,7 @@ class RunList:
             states = {"": words.ANY_STATUS, **{one.value: words.state(one.value) for one in RunStatus}}
             _choice(words.ANY_STATUS, states, self._status, self._choose_status, "filter-status")
             _choice(words.ANY_KIND, words.RUN_KINDS, self._kind, self._choose_kind, "filter-kind")
+            _choice(words.SEARCH_RUNS, words.SEARCH_IN, self._where, self._choose_where, "filter-where")
         await self.load()
 
     async def load(self) -> None:
@@ -101,7 +103,8 @@ class RunList:
             workflow_id=self._workflow or None,  # type: ignore[arg-type]
             statuses=(RunStatus(self._status),) if self._status else (),
             is_test={"all": None, "real": False, "test": True}[self._kind],
-            text=self._text,
+            text=self._text if self._where == "names" else "",
+            search=self._text if self._where == "data" and any(letter.isalnum() for letter in self._text) else "",
             before=before,
             limit=limit,
         )
@@ -148,6 +151,10 @@ class RunList:
 
     async def _choose_kind(self, value: str) -> None:
         self._kind = value
+        await self._anew()
+
+    async def _choose_where(self, value: str) -> None:
+        self._where = value
         await self._anew()
 
     async def _anew(self) -> None:

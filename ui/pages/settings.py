@@ -12,7 +12,7 @@ from nicegui import ui
 from .. import moments, words
 from ..browser import copy_text
 from ..components.dialogs import confirm, dialog
-from ..components.parts import Tabs, box, button, empty, icon, icon_button, row, text
+from ..components.parts import Tabs, banner, box, button, empty, icon, icon_button, row, text
 from ..frame import choose_theme, frame
 from ..notices import guarded, show_done, show_error
 from ..session import current_studio
@@ -43,6 +43,7 @@ async def settings_page(data: Path | None) -> None:
         page = Tokens(studio)
         await page.load()
         await code_walls(studio)
+        await show_disk(studio)
         if data is not None:
             with box("tr-card tr-section"):
                 text(words.DATA_FOLDER, "tr-h2", tag="h2")
@@ -68,6 +69,38 @@ async def code_walls(studio: Studio) -> None:
                 icon(name, look).mark(f"wall-{wall.name}")
                 text(wall.text)
         text(words.PACKAGES_ON if report.allows_packages else words.PACKAGES_OFF, "tr-muted", tag="p")
+
+
+async def show_disk(studio: Studio) -> None:
+    """Show what fills the disk."""
+    usage = await studio.disk.usage()
+    with box("tr-card tr-section").mark("disk"):
+        text(words.DISK, "tr-h2", tag="h2")
+        if usage.trouble:
+            banner(usage.trouble, kind="bad", icon_name="error")
+        with box("tr-disk"):
+            for name, size in sorted(usage.parts.items(), key=lambda one: one[1], reverse=True):
+                if size:
+                    text(words.DISK_PARTS.get(name, name))
+                    text(size_of(size), "tr-num tr-muted")
+        if usage.workflows:
+            text(words.DISK_BY_WORKFLOW, "tr-label")
+            with box("tr-disk"):
+                for share in usage.workflows[:8]:
+                    text(share.name, "tr-clip")
+                    text(size_of(share.total), "tr-num tr-muted")
+        quota, room = (size_of(size) if size else "" for size in (usage.quota, usage.room))
+        text(words.disk_total(size_of(usage.total), size_of(usage.used), quota, room), "tr-muted", tag="p")
+
+
+def size_of(count: int) -> str:
+    """Return bytes for people."""
+    amount, unit = float(count), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
 class Tokens:
