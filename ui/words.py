@@ -517,6 +517,8 @@ def asked_since(workflow: str, since: str, people: Sequence[object]) -> str:
     """Say which workflow asks whom, and since when."""
     whom = f", asks {', '.join(map(str, people))}" if people else ""
     return f"{workflow}{whom}, {since}"
+
+
 CALENDAR = "Calendar"
 CALENDAR_SPANS = {"week": "Week", "month": "Month"}
 EARLIER, LATER, TODAY = "Earlier", "Later", "Today"

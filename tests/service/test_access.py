@@ -14,7 +14,20 @@ from tests.service.workbench import DOUBLE, an_actor, called, run_to_end
 
 pytestmark = pytest.mark.anyio
 
-SERVICES = ("workflows", "drafts", "runs", "failures", "parts", "preview", "schedules", "disk", "tokens", "code", "waits", "sql")
+SERVICES = (
+    "workflows",
+    "drafts",
+    "runs",
+    "failures",
+    "parts",
+    "preview",
+    "schedules",
+    "disk",
+    "tokens",
+    "code",
+    "waits",
+    "sql",
+)
 
 WORKFLOW, RUN = "Double", "run_none"
 WEEK = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
