@@ -79,7 +79,7 @@ class Treadle:
             grace=GRACE,
             code=self.code,
         )
-        self.triggers = Triggers(store, self.worker, catalog, clock)
+        self.triggers = Triggers(store, self.worker, catalog, clock, inbox_limit=settings.inbox_limit)
         self.indexer = Indexer(store, clock)
         self.replayer = Replayer(store, clock, bus)
         self.pruner = Pruner(

@@ -25,6 +25,7 @@ class Settings:
     `data`. `synchronous` is SQLite's (`FULL` survives a power cut, `NORMAL` a crash of the program). `slots` is how many runs
     work at the same time; `max_body_mb` bounds what a webhook accepts; `webhook_wait_s` how long its caller waits.
     `public_url` is where other people reach this Treadle, for the links to forms and approvals; its own address when empty.
+    While more than `inbox_limit` runs are queued, webhooks are asked to come again later.
     Runs that ended more than `keep_days` ago are removed, those that failed after `keep_failed_days`, and their data after
     `keep_payload_days`; each workflow keeps at most `keep_runs`. While runs take more than `quota_mb`, the oldest lose their
     data, then go. 0 is no limit. `search` (`on`, `off`) says whether the data of runs can be searched for.
@@ -41,6 +42,7 @@ class Settings:
     max_body_mb: int = 32
     webhook_wait_s: int = 30
     keep_days: int = 90
+    inbox_limit: int = 200_000
     keep_failed_days: int = 0
     keep_payload_days: int = 0
     keep_runs: int = 0
@@ -148,7 +150,7 @@ def _check(settings: Settings) -> list[str]:
     ]
     problems += [
         f"“{name}” has to be at least 1"
-        for name in ("slots", "max_body_mb", "webhook_wait_s", "keep_days")
+        for name in ("slots", "max_body_mb", "webhook_wait_s", "keep_days", "inbox_limit")
         if getattr(settings, name) < 1
     ]
     if settings.code_processes < 0:

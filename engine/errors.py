@@ -7,8 +7,10 @@ What can go wrong, said so that the reader knows what to do next.
     ├── NotFound             there is no such thing
     │   └── DataRemoved      the run is listed still, its data was taken away
     ├── Conflict             the thing changed under your feet, or the name is taken
+    │   └── NoPlace          a limit of runs at the same time is reached
     ├── NotAllowed           who you are may not do this
     ├── TooLarge             over a limit that protects the machine
+    ├── Busy                 more is waiting than is taken in       (again later)
     ├── StoreError           the database or the disk said no
     └── StepError            a step did not get its work done
         ├── BadInput         a field of the step has a value that cannot work
@@ -98,6 +100,12 @@ class Conflict(TreadleError):
     code = "conflict"
 
 
+class NoPlace(Conflict):
+    """As many runs of the workflow or of the key are going as its `settings.concurrency` allows."""
+
+    code = "no_place"
+
+
 class NotAllowed(TreadleError):
     """Who you are may not do this."""
 
@@ -108,6 +116,18 @@ class TooLarge(TreadleError):
     """Over a limit that protects the machine."""
 
     code = "too_large"
+
+
+class Busy(TreadleError):
+    """More is waiting than this Treadle takes in; `retry_after` is when to try again."""
+
+    code = "busy"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        seconds = max(1, round(retry_after.total_seconds()))
+        super().__init__(message, hint=f"Try again in {seconds} s.", where={"retry_after": seconds})
+        self.retry_after = retry_after
 
 
 class StoreError(TreadleError):

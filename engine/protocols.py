@@ -27,6 +27,7 @@ from engine.model.failures import (
     ReplayItem,
     ReplayState,
 )
+from engine.model.limits import Concurrency
 from engine.model.run import Fact, Run, RunStatus
 from engine.model.waits import Signal, Waiting, WaitKind, Waking
 from engine.model.workflow import Document, Version, Workflow
@@ -133,6 +134,31 @@ class Token:
     last_used_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueWish:
+    """
+    What is wanted of a line's queue.
+
+    `wanted` runs that may start, going on behind the key `cursor`; of each key as many as `room` says are left for it.
+    `known` (by key) are passed over.
+    """
+
+    line: str
+    wanted: int
+    room: Callable[[str], int]
+    cursor: str = ""
+    known: Mapping[str, Collection[RunId]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRuns:
+    """Who is next; `is_all` says that nobody else could start now, `has_rest` that others wait who cannot."""
+
+    runs: Sequence[Run]
+    is_all: bool
+    has_rest: bool
+
+
 class Workflows(Protocol):
     """Workflows and their versions."""
 
@@ -191,6 +217,9 @@ class Runs(Protocol):
     def list_open(self, *, limit: int = 10_000) -> list[Run]:
         """Return the runs that are not final, oldest first."""
 
+    def list_running(self) -> list[Run]:
+        """Return the runs that hold a lease, oldest first."""
+
     def list_ready(self, *, interrupted: bool = False, limit: int = 10_000) -> list[Run]:
         """Return the runs that are queued, oldest first; with `interrupted` also those that stand as running."""
 
@@ -213,8 +242,22 @@ class Runs(Protocol):
     def request_cancel(self, run_id: RunId) -> Run:
         """Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is."""
 
-    def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
-        """Take a run over: status `running`, epoch grown by one; None when it is final."""
+    def claim(self, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False) -> Run | None:
+        """
+        Take a run over: status `running`, epoch grown by one; None when it is final.
+
+        A run that was not running takes a lease with that. Raises `NoPlace` when `limits` are reached, and where the store is
+        shared when another program has taken the run.
+        """
+
+    def count_queued(self) -> Mapping[str, tuple[int, int]]:
+        """Return, for each line in which runs are queued, how many and the highest priority among them."""
+
+    def set_lease_key(self, run_id: RunId, key: str) -> None:
+        """Give a queued run the key its workflow's limit counts it by."""
+
+    def next_queued(self, wish: QueueWish) -> QueuedRuns:
+        """Return who is next in a line: the keys in turn, of each key the highest priority and the oldest first."""
 
     def claim_many(self, run_ids: Sequence[RunId], *, now: datetime) -> list[Run]:
         """Take runs over as `claim` does, in one statement; returns those that are not final."""

@@ -10,6 +10,7 @@ import orjson
 
 from engine.errors import (
     BadRequest,
+    Busy,
     Conflict,
     InvalidDocument,
     NotAllowed,
@@ -24,6 +25,7 @@ from engine.errors import (
 )
 
 STATUS: tuple[tuple[type[TreadleError], int], ...] = (
+    (Busy, 503),
     (InvalidDocument, 422),
     (BadRequest, 400),
     (NotFound, 404),

@@ -28,6 +28,9 @@ class StartRun(In):
     )
     from_node: str | None = Field(None, alias="from", description="The node to start at; its trigger when left out.")
     test: bool = Field(False, description="Run the draft as it is, as a test.")
+    priority: int | None = Field(
+        None, ge=-100, le=100, description="Of runs that wait, the higher goes first; the workflow's own when left out."
+    )
 
 
 class Activate(In):

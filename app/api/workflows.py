@@ -152,8 +152,8 @@ async def start_run(
     if wait:
         require(studio.actor, "read", "wait for a run and read it")  # before it starts: who is refused tries again
     check_numbers(await request.body())
-    given: Any = body or StartRun.model_construct(input=None, from_node=None, test=False)
-    run = await studio.runs.start(ref, given.input, from_node=given.from_node, is_test=given.test)
+    given: Any = body or StartRun.model_construct(input=None, from_node=None, test=False, priority=None)
+    run = await studio.runs.start(ref, given.input, from_node=given.from_node, is_test=given.test, priority=given.priority)
     location = f"{request.scope['root_path']}/runs/{run.id}"
     if wait:
         run = await studio.runs.wait(run.id, timedelta(seconds=wait))

@@ -32,7 +32,7 @@ from app.web.asgi import (
 )
 from app.web.bodies import group, read_json, read_payload
 from app.web.sessions import OWN_COOKIES
-from engine.errors import BadRequest, NotAllowed, TreadleError
+from engine.errors import BadRequest, Busy, NotAllowed, TreadleError
 from engine.ids import RunId
 from engine.model.items import File
 from engine.model.run import Run, RunStatus
@@ -75,7 +75,10 @@ class Hooks:
         try:
             await self._serve(scope, receive, send)
         except TreadleError as error:
-            if isinstance(error, NotAllowed):
+            if isinstance(error, Busy):
+                again = (b"retry-after", str(error.where["retry_after"]).encode())
+                await send_json(send, 503, {"error": error.as_dict()}, (again,))
+            elif isinstance(error, NotAllowed):
                 log.warning("webhook refused", extra={"path": scope["path"], "reason": error.message})
                 await send_json(send, 401, {"error": {**error.as_dict(), "code": "not_signed"}})
             else:
@@ -101,6 +104,7 @@ class Hooks:
             message = f"/hooks/{path[:200]} does not answer {method}."
             await send_problem(send, 405, (allow,), message=message, hint=f"It answers {', '.join(hook.allowed)}.")
             return
+        self._webhooks.check_room()
         headers = safe_headers(scope["headers"])
         try:
             body = await read_body(receive, self._limit, headers.get("content-length", "").encode())

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar, cast, get_args
 
 from engine.ids import NodeId
+from engine.model.decode_limits import decode_budget, decode_concurrency, decode_rates
 from engine.model.durations import parse_duration
+from engine.model.limits import PRIORITIES
 from engine.model.tree import MAX_EDGES, MAX_NODES, Path, Position, Stop, Tree, note, problem_at
 from engine.model.words import PORT_PATTERN, did_you_mean, is_node_id, nearest, one_of, slug
 from engine.model.workflow import (
@@ -34,7 +36,7 @@ NODE_KEYS: Final = (
     "title", "note", "use", "connection", "with", "retry", "timeout", "on_error", "on_uncertain", "run_on_empty", "disabled",
 )  # fmt: skip
 RETRY_KEYS: Final = ("attempts", "first", "factor", "max", "total")
-SETTINGS_KEYS: Final = ("timezone", "concurrency", "timeout", "on_failure", "keep", "search")
+SETTINGS_KEYS: Final = ("timezone", "concurrency", "priority", "timeout", "budget", "rates", "on_failure", "keep", "search")
 KEEP_KEYS: Final = ("days", "runs", "failed_days", "payload_days")
 
 MEANT: Final[Mapping[str, str]] = {
@@ -62,7 +64,7 @@ def decode(tree: Tree, *, is_fragment: bool = False) -> Document | None:
     needs no name.
     """
     try:
-        return _Decoder(tree).document(is_fragment=is_fragment)
+        return Decoder(tree).document(is_fragment=is_fragment)
     except Stop:
         return None
 
@@ -75,7 +77,9 @@ def parse_edge(text: str) -> Edge | None:
     return Edge(NodeId(match[1]), NodeId(match[3]), match[2] or DEFAULT_OUT, match[4] or DEFAULT_IN)
 
 
-class _Decoder:
+class Decoder:
+    """One reading of one tree."""
+
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
@@ -188,8 +192,11 @@ class _Decoder:
         self.keys(section, path, SETTINGS_KEYS)
         return Settings(
             timezone=self.text(section, "timezone", path) or "UTC",
-            concurrency=self.integer(section, "concurrency", path, 1, 100_000),
+            concurrency=decode_concurrency(self, section, path),
+            priority=self.integer(section, "priority", path, *PRIORITIES) or 0,
             timeout=self.duration(section, "timeout", path, is_positive=True),
+            budget=decode_budget(self, section, path),
+            rates=decode_rates(self, section, path),
             on_failure=self.text(section, "on_failure", path),
             keep=self.keep(section),
             search=section.get("search") is None or self.flag(section, "search", path),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.errors import InvalidDocument
 from engine.ids import NodeId
 from engine.model.decode import FORMAT, KEEP_KEYS
+from engine.model.decode_limits import limits_data
 from engine.model.durations import format_duration
 from engine.model.problems import Problem
 from engine.model.tree import LARGEST_INTEGER, MAX_DEPTH, SMALLEST_INTEGER, Path, problem_at
@@ -100,10 +101,14 @@ def _settings(settings: Settings) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if settings.timezone != "UTC":
         data["timezone"] = settings.timezone
-    if settings.concurrency is not None:
-        data["concurrency"] = settings.concurrency
+    limits = limits_data(settings.concurrency, settings.budget, settings.rates)
+    if "concurrency" in limits:
+        data["concurrency"] = limits.pop("concurrency")
+    if settings.priority:
+        data["priority"] = settings.priority
     if settings.timeout is not None:
         data["timeout"] = _duration(settings.timeout, ("settings", "timeout"))
+    data |= limits
     if settings.on_failure is not None:
         data["on_failure"] = settings.on_failure
     if settings.keep is not None:

@@ -100,7 +100,8 @@ class Run:
     `start_node` is the trigger that fired or the node named by the caller. `error` is an error's `as_dict()` with the node in
     `where`. `epoch` grows each time a worker takes the run over; a worker with an old epoch writes nothing.
     `parent_run_id` is the run that called this one, `parent_step` the step of it that waits for the end (None: nobody does).
-    `version_id` is None for a test of a draft, whose text then stands in `document`.
+    `version_id` is None for a test of a draft, whose text then stands in `document`. `lease_key` is what the workflow's limit
+    counts by, where it has a key; of runs that wait, those of a higher `priority` go first.
     """
 
     id: RunId
@@ -121,6 +122,13 @@ class Run:
     cancel_requested: bool = False
     parent_run_id: RunId | None = None
     parent_step: str | None = None
+    lease_key: str = ""
+    priority: int = 0
+
+    @property
+    def line(self) -> str:
+        """What the run waits in line with: its workflow, or the document it is of."""
+        return self.workflow_id or f"document {self.version_id}"
 
     @property
     def duration_ms(self) -> int | None:

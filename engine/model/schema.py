@@ -13,6 +13,9 @@ import sys
 from typing import Any, Final, get_args
 
 from engine.model.decode import DOCUMENT_KEYS, FARTHEST, FORMAT, NAME_LENGTH, NODE_KEYS, RETRY_KEYS, SETTINGS_KEYS
+from engine.model.decode_limits import MOST_RATES
+from engine.model.limits import MOST_RUNS, PRIORITIES
+from engine.model.schema_limits import limits_schema
 from engine.model.tree import MAX_EDGES, MAX_NODES
 from engine.model.words import ID_PATTERN, PORT_PATTERN
 from engine.model.workflow import OnError, OnUncertain
@@ -67,6 +70,7 @@ def document_schema() -> dict[str, Any]:
             "edge": {"type": "string", "pattern": rf"^\s*{_END}\s*(->|→)\s*{_END}\s*$"},
             "retry": _retry(),
             "settings": _settings(),
+            **limits_schema(),
             "place": {
                 "description": "[x, y] in canvas units.",
                 "type": "array",
@@ -142,11 +146,22 @@ def _settings() -> dict[str, Any]:
         "timezone": _or_null(_text("An IANA name such as Europe/Vienna; UTC without it.")),
         "concurrency": {
             "description": "How many runs may go at the same time; no limit without it.",
+            "anyOf": [{"type": ["integer", "null"], "minimum": 1, "maximum": MOST_RUNS}, {"$ref": "#/$defs/concurrency"}],
+        },
+        "priority": {
+            "description": "Of runs that wait, those of a higher priority go first.",
             "type": ["integer", "null"],
-            "minimum": 1,
-            "maximum": 100_000,
+            "minimum": PRIORITIES[0],
+            "maximum": PRIORITIES[1],
         },
         "timeout": _or_null({"$ref": "#/$defs/duration"}),
+        "budget": {"$ref": "#/$defs/budget"},
+        "rates": {
+            "description": "How often hosts and connections may be called, by all runs together.",
+            "type": ["array", "null"],
+            "items": {"$ref": "#/$defs/rate"},
+            "maxItems": MOST_RATES,
+        },
         "on_failure": _or_null(_text("The workflow that is called with the failure.")),
         "keep": {
             "description": "How long runs that are over are kept; what is not said is left to the settings of Treadle.",

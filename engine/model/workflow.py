@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from engine.ids import NodeId, VersionId, WorkflowId
+from engine.model.limits import Budget, Concurrency, Rate
 
 OnError = Literal["stop", "route", "ignore"]
 OnUncertain = Literal["ask", "retry", "skip"]
@@ -93,17 +94,26 @@ class Keep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
-    What holds for the whole workflow; `concurrency` counts runs at the same time, None is no limit.
+    What holds for the whole workflow.
 
+    `concurrency` counts runs at the same time, None is no limit. Of runs that wait, those of a higher `priority` go first.
     `keep` says how long runs stay, `search` whether what they worked on can be searched for.
     """
 
     timezone: str = "UTC"
-    concurrency: int | None = None
+    concurrency: int | Concurrency | None = None
     timeout: timedelta | None = None
     on_failure: str | None = None
     keep: Keep | None = None
     search: bool = True
+    priority: int = 0
+    budget: Budget | None = None
+    rates: tuple[Rate, ...] = ()
+
+    @property
+    def limits(self) -> Concurrency | None:
+        """How many runs may go at the same time, in the long form."""
+        return Concurrency(limit=self.concurrency) if isinstance(self.concurrency, int) else self.concurrency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

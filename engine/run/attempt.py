@@ -194,7 +194,7 @@ async def call_action(attempt: Attempt, execution: Execution) -> Attempt:
             done = outputs if isinstance(outputs, Wait) else Done(outputs=outputs, response=response)
             attempt = replace(attempt, outcome=done)
     except StopRun as ended:
-        return replace(attempt, outcome=Ended(status=ended.status, message=ended.message))
+        return replace(attempt, outcome=Ended.by(ended))
     except Exception as error:
         return replace(attempt, outcome=Failed(error=as_treadle_error(error, calling.label)))
     if proof is not None and (changed := proof.broken_by(calling.ports, calling.label)):

@@ -25,6 +25,7 @@ from .ledger import Ledger
 from .logs import StepLog
 from .outcomes import as_treadle_error, outputs_of, ports_of_item
 from .planner import PlanNode
+from .rates import PATIENCE
 
 BIG: Final = 10_000
 """From how many items on a plain function is called in a thread."""
@@ -245,6 +246,7 @@ async def _call(call: Callable[[], Any], planned: PlanNode, longest: timedelta |
         return await work
     try:
         async with asyncio.timeout(longest.total_seconds()) as limit:
+            PATIENCE.set(limit)
             return await work
     except TimeoutError as error:
         if not limit.expired():
@@ -262,7 +264,7 @@ def is_async(function: Callable[..., Any] | None) -> bool:
 
 def _first(group: BaseExceptionGroup[StopRun]) -> StopRun:
     found = next(leaf for leaf in _leaves(group) if isinstance(leaf, StopRun))
-    return StopRun(found.status, found.message)
+    return found.with_traceback(None)
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:

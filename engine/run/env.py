@@ -22,6 +22,7 @@ from engine.steps.contract import ChildRuns, Files, Http, Response
 
 from .folders import Folders
 from .links import Links
+from .rates import RateGate
 from .retry import Chance
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RunEnv:
     `calendars` are what expressions find by name. `steps_done` and `steps_failed` count since the start. `bells` has one per
     run in memory in which a step waits; `read_woken` asks the store what was woken in a run. `links` makes
     the links that answer steps; `takers` takes runs over from the store.
+    `gate` is what calls to the outside pass where a workflow sets rates; `is_shared` says that other programs carry
+    runs of the same store.
     """
 
     clock: Clock
@@ -55,6 +58,8 @@ class RunEnv:
     calls: Callable[[Run, str], ChildRuns] | None = None
     respond: Callable[[RunId, Response], None] | None = None
     sleep_until: Callable[[datetime], Awaitable[None]] | None = None
+    gate: RateGate | None = None
+    is_shared: bool = False
     chance: Chance = field(default=random.random)
     is_stopping: bool = False
     proves_batches: bool = False

@@ -22,6 +22,7 @@ from .env import RunEnv
 from .forked import Forked, effect_key
 from .lineage import Lineage
 from .logs import StepLog
+from .meter import Meter, MeteredHttp
 from .outcomes import Again, Ended
 from .payloads import Reference, encode_batch, encode_outputs
 from .planner import Plan, PlanNode
@@ -53,8 +54,8 @@ class Execution:
     """
 
     __slots__ = (
-        "_folder", "_scope", "_seq", "env", "forked", "frames", "has_responded", "is_ending", "known", "pending", "plan",
-        "progress", "response", "run", "scope", "sent_before", "undos",
+        "_folder", "_scope", "_seq", "env", "forked", "frames", "has_responded", "is_ending", "known", "meter", "pending",
+        "plan", "progress", "response", "run", "scope", "sent_before", "undos",
     )  # fmt: skip
 
     outer: Execution | None = None
@@ -70,6 +71,8 @@ class Execution:
         self.response: Response | None = None
         self.is_ending = False
         self.pending: Pending | None = None
+        settings = plan.document.settings
+        self.meter = Meter(settings.budget, settings.rates) if settings.budget is not None or settings.rates else None
         self.forked: Forked | None = None
         self.scope = ""
         self.frames: dict[int, OpenFrame] = {}
@@ -107,8 +110,11 @@ class Execution:
         calls = None
         if planned.node.use == CALL and env.calls is not None:
             calls = env.calls(run, f"{self.scope}/{planned.id}" if self.scope else planned.id)
+        http = env.http
+        if self.meter is not None and env.gate is not None:
+            http = MeteredHttp(http, self.meter, env.gate, planned.id, planned.node.connection)
         return Context(
-            http=env.http,
+            http=http,
             clock=env.clock,
             log=log or self.step_log(planned, attempt),
             files=env.files,
@@ -319,11 +325,19 @@ class Execution:
                 summary["routed"] = routed
             if more:
                 summary.update(more)
+            if (meter := self.meter) is not None:
+                self._count_calls(planned, summary)
+                meter.add_step(planned.id, ports, len(payload), took)
             self.record(_SUCCEEDED, planned, attempt=attempt, summary=summary, payload=payload)
         if (bus := self.env.bus) is not None and bus.is_heard:
             counts = {port: len(output.items) for port, output in outputs.items()}
             self._finished(planned, "succeeded", counts, took, None)
         return outputs
+
+    def _count_calls(self, planned: PlanNode, summary: dict[str, Any]) -> None:
+        """Add to a step's line how often it called out, where that is counted."""
+        if self.meter is not None and (calls := self.meter.calls_since(planned.id)):
+            summary["calls"] = calls
 
     def on_ended(self, planned: PlanNode, ended: Ended, *, items_in: int, took: float) -> None:
         """Record a step that ended the run."""
@@ -334,14 +348,16 @@ class Execution:
     def on_failed(self, planned: PlanNode, error: Mapping[str, Any], *, items_in: int, took: float, attempt: int = 1) -> None:
         """Record a step that failed for good."""
         self.env.steps_failed += 1
-        summary = {"error": error, "in": items_in, "ms": round(took * 1000, 3)}
+        summary: dict[str, Any] = {"error": error, "in": items_in, "ms": round(took * 1000, 3)}
+        self._count_calls(planned, summary)
         self.record(FactKind.STEP_FAILED, planned, attempt=attempt, summary=summary)
         self._finished(planned, "failed", {}, took, error)
 
     def on_again(self, planned: PlanNode, again: Again, *, attempt: int) -> None:
         """Record a try that failed and the moment of the next one."""
         error = again.error.as_dict()
-        summary = {"error": error, "retry_at": again.at.isoformat(), "done": len(again.done)}
+        summary: dict[str, Any] = {"error": error, "retry_at": again.at.isoformat(), "done": len(again.done)}
+        self._count_calls(planned, summary)
         self.record(FactKind.STEP_RETRYING, planned, attempt=attempt, summary=summary)
         if (bus := self.env.bus) is not None and bus.is_heard:
             self._tell(

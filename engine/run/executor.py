@@ -47,6 +47,8 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
     """
     RUN.set(run.id)
     execution = Execution(run, plan, env, next_seq=restored.next_seq if restored else 0)
+    if restored is not None and execution.meter is not None:
+        execution.meter.restore(restored.facts)
     recall: Recall | None = None
     going = Going(_settle_outcome)
     if restored is not None:
@@ -229,7 +231,7 @@ def _call_plain(execution: Execution, planned: PlanNode, ports: Mapping[str, Bat
             return result
         outputs, response = read_result(result, ports, planned.node.label)
     except StopRun as ended:
-        return Ended(status=ended.status, message=ended.message)
+        return Ended.by(ended)
     except Exception as error:
         failed = Failed(error=as_treadle_error(error, planned.node.label))
         attempt = Attempt(planned=planned, ports=ports, first_at=execution.run.queued_at, outcome=failed)
@@ -281,13 +283,15 @@ def _settle_outcome(execution: Execution, settled: Settled, written: Written | N
         return None
     execution.progress.settled[planned.index] = 1
     took = perf_counter() - began
+    if isinstance(outcome, Ended) and outcome.error is not None:
+        outcome = Failed(error=outcome.error)
     if isinstance(outcome, Ended):
         execution.on_ended(planned, outcome, items_in=items_in, took=took)
         return Ending.by_step(outcome.status, outcome.message, planned.id)
     assert isinstance(outcome, Failed)
     shown = {**outcome.error.as_dict(), "where": {"node": planned.id, **outcome.error.where}}
     execution.on_failed(planned, shown, items_in=items_in, took=took, attempt=settled.attempt)
-    return Ending(status=RunStatus.FAILED, error=shown, is_catchable=True)
+    return Ending(status=RunStatus.FAILED, error=shown, is_catchable=not isinstance(outcome.error, StopRun))
 
 
 def _settle(

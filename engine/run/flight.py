@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
-from engine.errors import StepCrashed, TimedOut
+from engine.errors import NoPlace, StepCrashed, TimedOut
 from engine.events.types import RunFinished, RunQueued, RunStarted
 from engine.model.items import Batch
 from engine.model.run import FINAL, Run, RunStatus
@@ -20,10 +20,12 @@ from .disk import despite_refusals, reach_disk
 from .env import RunEnv
 from .execution import Execution
 from .executor import execute
+from .meter import Meter, OverBudget
 from .planner import Plan
+from .queue import Place
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Answer, decided, lives, wakes
+from .takeover import Answer, decided, lives, take_over, wakes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,6 +33,7 @@ T = TypeVar("T")
 Reason = Literal["cancel", "stop", "lost"]
 QUICK_LIVES: Final = 5
 LONGEST_REST_S: Final = 300.0
+NOWHERE: Final = Place("")
 PARKED: Final = frozenset({RunStatus.WAITING, RunStatus.NEEDS_DECISION})
 
 
@@ -41,6 +44,7 @@ class Flight:
 
     `done` gets the run once it is over or parked and that is on disk, or left open because the worker stops. `is_stored` says
     that it comes from the store and its input and journal are to be read; `restored` holds a journal that is known already.
+    `is_turned_away` says that it found no place after all and still waits in the store.
     """
 
     run: Run
@@ -52,22 +56,24 @@ class Flight:
     answer: Answer | None = None
     asked: Mapping[str, Any] | None = None
     task: asyncio.Task[None] | None = None
+    place: Place = NOWHERE
     has_begun: bool = False
     lives: int = 0
     is_executing: bool = False
+    is_turned_away: bool = False
+    reason_error: Mapping[str, Any] | None = None
     reason: Reason | None = None
     response: Response | None = None
     asking: list[asyncio.Future[Response | None]] | None = None
 
-    @property
-    def key(self) -> str:
-        """What the workflow's own limit counts by."""
-        return self.run.workflow_id or f"document {self.run.version_id}"
+    def end(self, reason: Reason, error: Mapping[str, Any] | None = None) -> None:
+        """
+        Make it end early; `error` is what the run then says.
 
-    def end(self, reason: Reason) -> None:
-        """Make it end early. A task that is cancelled before its first step would never get to say so, hence `has_begun`."""
+        A task that is cancelled before its first step would never get to say so, hence `has_begun`.
+        """
         if self.reason is None:
-            self.reason = reason
+            self.reason, self.reason_error = reason, error
             if self.has_begun and self.task is not None:
                 self.task.cancel()
 
@@ -108,12 +114,17 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         ending = None if flight.reason is not None else await _run(flight, store, env)
     except asyncio.CancelledError:
         ending = None
+    except NoPlace:
+        if flight.reason is None:
+            flight.is_turned_away = True
+            return
+        ending = None
     except Exception as error:
         log.exception("a run broke", extra={"run_id": flight.run.id})
         crashed = StepCrashed(f"The engine broke: {type(error).__name__}: {error}.", hint="This is a bug in Treadle.")
         ending = Ending(status=RunStatus.FAILED, error=crashed.as_dict())
     if ending is None and flight.reason == "cancel":
-        ending = Ending(status=RunStatus.CANCELLED)
+        ending = Ending(status=RunStatus.CANCELLED, error=flight.reason_error)
     if ending is None or ending.status is RunStatus.RUNNING or flight.reason == "lost":
         return
     if flight.restored is not None and not flight.is_executing and ending.status in FINAL:
@@ -166,21 +177,29 @@ async def _run(flight: Flight, store: Store, env: RunEnv) -> Ending | None:
         store.journal.start(flight.run)
     if env.bus is not None and env.bus.is_heard:
         env.bus.publish((RunStarted(at=env.clock.now(), run_id=flight.run.id, workflow_id=flight.run.workflow_id),))
-    limit = flight.plan.document.settings.timeout
-    if limit is None:
-        flight.is_executing = True
-        return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
-    gone = env.clock.now() - (flight.run.started_at or env.clock.now())
-    if gone >= limit:
-        return _out_of_time(limit)
+    settings = flight.plan.document.settings
+    bounds: list[tuple[float, Ending]] = []
+    if (limit := settings.timeout) is not None:
+        gone = env.clock.now() - (flight.run.started_at or env.clock.now())
+        if gone >= limit:
+            return _out_of_time(limit)
+        bounds.append(((limit - gone).total_seconds(), _out_of_time(limit)))
+    if (budget := settings.budget) is not None and budget.minutes is not None:
+        meter = Meter(budget, ())
+        meter.restore(restored.facts if restored is not None else ())
+        spent = OverBudget("minutes", f"more than {budget.minutes:g} minutes of work", f"{budget.minutes:g}")
+        bounds.append((meter.seconds_left or 0.0, Ending(status=RunStatus.FAILED, error=spent.as_dict())))
     flight.is_executing = True
+    if not bounds:
+        return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
+    seconds, ending = min(bounds, key=lambda bound: bound[0])
     try:
-        async with asyncio.timeout(max(0.0, (limit - gone).total_seconds())) as waiting:
+        async with asyncio.timeout(seconds) as waiting:
             return await execute(flight.run, flight.plan, env, items=flight.items, restored=restored)
     except TimeoutError:
         if not waiting.expired():
             raise
-        return _out_of_time(limit)
+        return ending
 
 
 def _out_of_time(limit: timedelta) -> Ending:
@@ -217,8 +236,12 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> None:
     """Take a stored run over and read into the flight what its journal knows; nothing when it is over by now."""
     run_id, now = flight.run.id, env.clock.now()
     was_running = flight.run.status is RunStatus.RUNNING
-    assert env.takers is not None
-    taken = await env.takers.take(run_id)
+    limits, is_shared = flight.plan.document.settings.limits, env.is_shared and not was_running
+    if limits is None and not is_shared:
+        assert env.takers is not None
+        taken = await env.takers.take(run_id)
+    else:
+        taken = await take_over(store, run_id, now=now, limits=limits, is_shared=is_shared)
     if taken is None:
         flight.run = await store.read(lambda work: work.runs.get(run_id))
         return

@@ -164,6 +164,7 @@ def _new_run(old: Run, document: Document | None, fork: Fork, now: datetime) -> 
         is_test=is_test,
         retry_of=old.id,
         queued_at=now,
+        priority=old.priority,
     )
 
 

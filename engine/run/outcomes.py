@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import StepCrashed, TreadleError
 from engine.model.items import SAME, Batch, Item, Origins, Output, Outputs
 from engine.model.workflow import DEFAULT_OUT, ERROR_PORT
-from engine.steps.contract import Multi, Response, Wait
+from engine.steps.contract import Multi, Response, StopRun, Wait
 
 from .payloads import Whole
 
@@ -49,10 +49,16 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The step asked to end the run here, as `succeeded` or `failed`."""
+    """The step asked to end the run here, as `succeeded` or `failed`; `error` is there when it was not the step's own wish."""
 
     status: str
     message: str
+    error: TreadleError | None = None
+
+    @classmethod
+    def by(cls, stop: StopRun) -> Ended:
+        """Return the outcome that was raised."""
+        return cls(status=stop.status, message=stop.message, error=None if type(stop) is StopRun else stop)
 
 
 Outcome = Done | Failed | Again | Ended | Wait

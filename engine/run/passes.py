@@ -67,6 +67,7 @@ class Pass(Execution):
         self.frames = {}
         self.forked = self.top.forked
         self.pending = self.top.pending
+        self.meter = self.top.meter
         self._scope = None
         self.progress.ready.clear()
         origins = cast(Origins, came_from)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from engine.errors import BadRequest, NotFound
-from engine.ids import NodeId, RunId, VersionId
+from engine.errors import BadRequest
+from engine.ids import NodeId, RunId
 from engine.model.items import Batch
+from engine.model.limits import Concurrency
 from engine.model.run import Fact, FactKind, Run
 from engine.model.waits import Waiting
-from engine.model.workflow import Document
-from engine.protocols import UnitOfWork
+from engine.protocols import Store, UnitOfWork
+
+from .payloads import decode_batch
 
 Decision = Literal["retry", "skip"]
-MOST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +30,30 @@ class Taken:
     woken: list[Waiting] = field(default_factory=list)
 
 
-def find_open(work: UnitOfWork, known: Collection[RunId], *, interrupted: bool = False) -> list[tuple[Run, Document | None]]:
-    """
-    Return the runs that wait to be taken, oldest first, with their documents; a document that is gone is None.
+def find_interrupted(work: UnitOfWork, known: Collection[RunId]) -> list[Run]:
+    """Return the runs that stand as running, oldest first; `known` are passed over."""
+    return [run for run in work.runs.list_running() if run.id not in known]
 
-    With `interrupted` also those that stand as running. `known` are passed over.
+
+async def take_over(
+    store: Store, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False
+) -> Taken | None:
     """
-    documents: dict[VersionId, Document | None] = {}
-    found = []
-    for run in work.runs.list_ready(interrupted=interrupted, limit=MOST):
-        if run.id in known:
-            continue
-        if run.version_id not in documents or run.is_test:
-            try:
-                documents[run.version_id] = work.runs.get_document(run.id)
-            except NotFound:
-                documents[run.version_id] = None
-        found.append((run, documents[run.version_id]))
-    return found
+    Claim a run and read its journal; None when it is over by now. Whoever had it before writes nothing more.
+
+    Raises `NoPlace` when the run would be one more than `limits` allow.
+    """
+    claimed = await store.write(lambda work: work.runs.claim(run_id, now=now, limits=limits, is_shared=is_shared))
+    if claimed is None:
+        return None
+    payload, facts, woken = await store.read(
+        lambda work: (
+            work.runs.get_input(run_id),
+            work.runs.facts(run_id, with_payload=True),
+            work.waits.woken((run_id,)),
+        )
+    )
+    return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)
 
 
 def wakes(taken: Taken, *, now: datetime) -> list[Fact]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from engine.clock import Clock
 from engine.errors import Conflict, NotFound, TreadleError
@@ -22,6 +23,7 @@ from engine.events.bus import EventBus
 from engine.ids import NodeId, RunId
 from engine.model.codec import document_hash
 from engine.model.items import Batch
+from engine.model.limits import Concurrency
 from engine.model.run import Run, RunStatus
 from engine.model.workflow import Document
 from engine.protocols import Firing, Store, UnitOfWork
@@ -36,23 +38,28 @@ from .disk import reach_disk
 from .endings import Endings
 from .env import RunEnv, Unlock
 from .express import MOST_ITEMS, find_express
+from .feeding import Feeder, documents_of
 from .flight import Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .following import follow
 from .fork import Fork, fork_run
 from .links import load_links
 from .payloads import body_of, decode_batch, encode_batch
+from .places import dropped_error, lease_key, place_of, superseded_error
 from .planner import Plan, sample_items
-from .queue import RunQueue
+from .queue import Place, RunQueue, Standing
+from .rates import RateGate
 from .resume import Ending
 from .slots import altered
-from .takeover import Answer, Decision, check_answer, find_open
+from .takeover import Answer, Decision, check_answer, find_interrupted
 from .takers import Takers
 from .waker import Waker
 
 log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 1_000
+MOST_HELD: Final = 16 * 1024
+"""How many bytes of a waiting run's input are kept in memory; larger ones are read again when it starts."""
 
 
 class Worker:
@@ -81,6 +88,7 @@ class Worker:
         grace: timedelta = timedelta(seconds=5),
         proves_batches: bool = False,
         address: str = "",
+        is_alone: bool = True,
     ) -> None:
         self.address = address
         self.store, self.clock, self.bus = store, clock, bus
@@ -97,9 +105,15 @@ class Worker:
             respond=self._respond,
             proves_batches=proves_batches,
         )
+        self.env.gate = RateGate(clock, self.env.pause_until, store)
         self._grace = grace
+        self._is_alone = is_alone
+        self.env.is_shared = not is_alone
         self._queue: RunQueue[Flight] = RunQueue(slots)
         self._flights: dict[RunId, Flight] = {}
+        self._ghosts: dict[RunId, Flight] = {}
+        self._failing: dict[RunId, asyncio.Task[None]] = {}
+        self._feeder = Feeder(store, self._queue, self._flights, self)
         self._recent: OrderedDict[RunId, Run] = OrderedDict()
         self._rung: set[RunId] = set()
         self.env.takers = Takers(store, clock)
@@ -130,6 +144,7 @@ class Worker:
             self.store.journal.cancelled = self._on_cancelled
         self.env.calls = lambda run, node: StepCalls(self.store, self.clock, run, node)
         self.env.read_woken = lambda run_id: self.store.read(lambda work: work.waits.woken((run_id,)))
+        self._feeder.start()
         if resume:
             await self.run_once(interrupted=True)
             await self.waker.start()
@@ -146,6 +161,7 @@ class Worker:
             self._poller.cancel()
             self._poller = None
         await self.waker.stop()
+        await self._feeder.stop()
         for task in tuple(self.env.pausing):
             task.cancel()
         going = {flight.task: flight for flight in self._flights.values() if flight.task is not None}
@@ -159,9 +175,10 @@ class Worker:
             with suppress(TimeoutError):  # runs that were carried at once land when the disk has them
                 async with asyncio.timeout(self._grace.total_seconds()):
                     await reach_disk(self.store.journal)
-        for flight in list(self._flights.values()):
+        for flight in [*self._flights.values(), *self._ghosts.values()]:
             flight.close()
         self._flights.clear()
+        self._ghosts.clear()
         with suppress(TimeoutError):  # on a disk that refuses: closing the store tries once more, and says what is left behind
             async with asyncio.timeout(self._grace.total_seconds()):
                 await reach_disk(self.store.journal)
@@ -172,20 +189,27 @@ class Worker:
 
         With `interrupted`, runs that stand as running are taken over too: their worker is gone.
         """
-        found = await self.store.read(lambda work: find_open(work, frozenset(self._flights), interrupted=interrupted))
+        in_hand, ghosts = frozenset(self._flights), tuple(self._ghosts)
+
+        def look(work: UnitOfWork) -> tuple[list[Run], dict[RunId, Document | None], Mapping[str, tuple[int, int]], list[Run]]:
+            runs = find_interrupted(work, in_hand) if interrupted else []
+            return runs, documents_of(work, runs), work.runs.count_queued(), [work.runs.get(run_id) for run_id in ghosts]
+
+        runs, documents, queued, waited_for = await self.store.read(look)
+        for run in waited_for:
+            if run.status.is_final:
+                self._tell_ghost(run)
         taken = 0
-        for run, document in found:
-            if run.id in self._flights or not self._is_running or not self._is_ours(run):
-                continue
-            taken += 1
-            try:
-                if document is None:
-                    raise NotFound("version", run.version_id, hint="Its workflow was deleted. Start it anew.")
-                flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
-            except TreadleError as error:
-                await self._fail_stored(run, error)
-                continue
-            self._enqueue(flight)
+        for run in runs:
+            if (flight := self.bring(run, documents[run.id])) is not None:
+                taken += 1
+                flight.place = place_of(flight.run, flight.plan)
+                if self._queue.resume(flight, flight.place):
+                    self.begin(flight)
+        self._queue.learn(queued)
+        taken += await self._feeder.feed()
+        if self._failing:
+            await asyncio.wait(tuple(self._failing.values()))
         return taken
 
     def _is_ours(self, run: Run) -> bool:
@@ -237,6 +261,7 @@ class Worker:
         payload: bytes | None = None,
         firing: Firing | None = None,
         keeps_document: bool | None = None,
+        priority: int | None = None,
     ) -> Run:
         """
         Start a run, or let it wait for a slot; returns it as it now stands.
@@ -244,7 +269,8 @@ class Worker:
         `run` names id, workflow, version and trigger; the start node is found where it names none. `items` is the batch of the
         start node (None: the sample of a manual trigger, else one empty item), `payload` the same batch where it is encoded
         already. `firing` is stored with the run in one transaction. `keeps_document` says that the text stands with the run
-        because no stored version has it (default: a test, or a run without a workflow).
+        because no stored version has it (default: a test, or a run without a workflow). `priority` goes
+        before the workflow's own. A run that finds no place and may not wait is over at once, as cancelled, and says why.
         It is on disk once the journal's next `barrier` returns. Raises `InvalidDocument` for a plan that cannot be.
         """
         self._check_running()
@@ -256,18 +282,42 @@ class Worker:
             items = decode_batch(payload) if payload is not None else sample_items(plan, start)
         if payload is None:
             payload = encode_batch(items)
-        flight = self._flight(run, plan, items=items)
         keeps = keeps_document if keeps_document is not None else run.is_test or run.workflow_id is None
         kept = document if keeps else None
-        if self._carry_at_once(flight, start, payload, kept, firing):
+        limits = plan.document.settings.limits
+        flight = self._flight(run, plan, items=items)
+        if (
+            limits is None
+            and plan.document.settings.budget is None
+            and self._carry_at_once(flight, start, payload, kept, firing)
+        ):
             return flight.run
-        may_start = self._queue.offer(flight, key=flight.key, limit=plan.document.settings.concurrency)
+        urgency = plan.document.settings.priority if priority is None else priority
+        run = altered(run, start_node=start, priority=urgency)
+        if limits is not None:
+            try:
+                run = altered(run, lease_key=lease_key(run, plan, items, self.clock))
+            except TreadleError as error:
+                return self._refuse(flight, run, Ending(status=RunStatus.FAILED, error=error.as_dict()), payload, kept, firing)
+        place = Place.of(run.line, run.lease_key, run.id, urgency, limits)
+        if place.kept and (reason := self._make_room(place, run, limits)) is not None:
+            return self._refuse(flight, run, Ending(status=RunStatus.CANCELLED, error=reason), payload, kept, firing)
+        flight.run, flight.place = run, place
+        # Where several programs claim runs of one store, the claim counts, not we.
+        goes_here = self._is_alone or limits is None
+        standing = self._queue.offer(flight, place) if goes_here else self._queue.leave(place)
+        may_start = standing is Standing.STARTS
         status, at = (RunStatus.RUNNING, self.clock.now()) if may_start else (RunStatus.QUEUED, None)
-        flight.run = altered(run, start_node=start, status=status, started_at=at)
+        flight.run = altered(run, status=status, started_at=at)
         self.store.journal.start(flight.run, input=payload, document=kept, firing=firing)
         if may_start:
-            self._begin(flight)
-        elif self.bus.is_heard:
+            self.begin(flight)
+            return flight.run
+        if standing is Standing.STORED:
+            del self._flights[run.id]
+        elif len(payload) > MOST_HELD:
+            flight.items, flight.restored, flight.is_stored = [], None, True
+        if self.bus.is_heard:
             self.bus.publish((queued_event(run, self.clock.now()),))
         return flight.run
 
@@ -311,6 +361,46 @@ class Worker:
                 "This Treadle starts no runs now; its engine is stopped or about to stop.", hint="Try again in a moment."
             )
 
+    def _make_room(self, place: Place, run: Run, limits: Concurrency | None) -> Mapping[str, Any] | None:
+        """Do what the workflow says about a run that finds it full; returns why the run itself has to go, if it does."""
+        most = place.of_line if place.of_key is None else place.of_key
+        if limits is None or most is None:
+            return None
+        same = [
+            flight
+            for flight in self._flights.values()
+            if flight.run.id != run.id
+            and flight.place.line == place.line
+            and (place.of_key is None or flight.place.key == place.key)
+            and flight.reason is None
+            and flight.run.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+        ]
+        if len(same) < most:
+            return None
+        if limits.when_full == "drop_newest":
+            return dropped_error(run)
+        for flight in sorted(same, key=lambda one: one.run.id)[: len(same) - most + 1]:
+            self._supersede(flight, run.id)
+        return None
+
+    def _supersede(self, flight: Flight, by: RunId) -> None:
+        error = superseded_error(flight.run, by)
+        if flight.task is None and self._queue.remove(flight, flight.place):
+            flight.run = ended(flight.run, Ending(status=RunStatus.CANCELLED, error=error), self.env)
+            self.store.journal.finish(flight.run)
+            self._announce(flight)
+        else:
+            flight.end("cancel", error)
+
+    def _refuse(
+        self, flight: Flight, run: Run, ending: Ending, payload: bytes, document: Document | None, firing: Firing | None
+    ) -> Run:
+        """Write down a run that is over before it began."""
+        flight.run = run = ended(run, ending, self.env)
+        self.store.journal.start(run, input=payload, document=document, firing=firing)
+        self._announce(flight)
+        return run
+
     def _flight(self, run: Run, plan: Plan, *, items: Batch | None = None, is_stored: bool = False) -> Flight:
         done = asyncio.get_running_loop().create_future()
         flight = Flight(run, plan, done, items if items is not None else [], is_stored)
@@ -318,21 +408,60 @@ class Worker:
         return flight
 
     def _enqueue(self, flight: Flight) -> None:
-        if self._queue.offer(flight, key=flight.key, limit=flight.plan.document.settings.concurrency):
-            self._begin(flight)
+        """Let a run that is parked in the store go on as soon as there is a place."""
+        flight.place = replace(place_of(flight.run, flight.plan), kept=True)
+        if self._queue.offer(flight, flight.place) is Standing.STARTS:
+            self.begin(flight)
 
-    def _begin(self, flight: Flight) -> None:
+    def bring(self, run: Run, document: Document | None) -> Flight | None:
+        """Make a stored run ready to be started; None when it is in hand, or cannot be: then it has failed."""
+        if run.id in self._flights or run.id in self._failing or not self._is_running or not self._is_ours(run):
+            return None
+        try:
+            if document is None:
+                raise NotFound("version", run.version_id, hint="Its workflow was deleted. Start it anew.")
+            plan = self.plans.get(run.version_id, document)
+        except TreadleError as error:
+            self._failing[run.id] = asyncio.create_task(self._fail_stored(run, error), name=f"{run.id} cannot start")
+            return None
+        flight = self._ghosts.pop(run.id, None)
+        if flight is None:
+            return self._flight(run, plan, is_stored=True)
+        flight.run, flight.plan = run, plan
+        self._flights[run.id] = flight
+        return flight
+
+    def key_of(self, run: Run, document: Document, payload: bytes) -> str:
+        """Return what the limit of its workflow counts a run by; raises `BadInput` when that cannot be computed."""
+        return lease_key(run, self.plans.get(run.version_id, document), decode_batch(payload), self.clock)
+
+    def begin(self, flight: Flight) -> None:
+        """Start a run that has its place."""
         flight.task = asyncio.create_task(self._carry(flight), name=flight.run.id)
+
+    def set_slots(self, slots: int) -> None:
+        """Let more or fewer runs work at the same time, from now on."""
+        self._queue.slots = slots
+        for flight in self._queue.next_ones():
+            self.begin(flight)
 
     async def _fail_stored(self, run: Run, error: TreadleError) -> None:
         def claim(work: UnitOfWork) -> Run | None:
             work.waits.forget(run.id)
             return work.runs.claim(run.id, now=self.clock.now())
 
-        claimed = await self.store.write(claim)
-        if claimed is not None:
-            self.store.journal.finish(ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict()), self.env))
-            await reach_disk(self.store.journal)
+        try:
+            claimed = await self.store.write(claim)
+            if claimed is not None:
+                over = ended(claimed, Ending(status=RunStatus.FAILED, error=error.as_dict()), self.env)
+                self.store.journal.finish(over)
+                await reach_disk(self.store.journal)
+                self._remember(over)
+                self._tell_ghost(over)
+        except TreadleError:
+            log.exception("a run that cannot start could not be ended", extra={"run_id": run.id})
+        finally:
+            self._failing.pop(run.id, None)
 
     # — asking about runs —
 
@@ -366,9 +495,14 @@ class Worker:
     async def _wait(self, run_id: RunId, timeout: timedelta | None = None) -> Run:  # noqa: ASYNC109 - work goes on
         flight = self._flights.get(run_id)
         if flight is None:
-            if (recent := self._recent.get(run_id)) is not None:
+            if (recent := self._recent.get(run_id)) is None:
+                found = await self._look_up(run_id)
+                if isinstance(found, Run):
+                    return found
+                flight = found
+            else:
+                await reach_disk(self.store.journal)
                 return recent
-            return await self.store.read(lambda work: work.runs.get(run_id))
         if timeout is None:
             return await asyncio.shield(flight.done)
         await asyncio.wait((flight.done,), timeout=timeout.total_seconds())
@@ -382,7 +516,10 @@ class Worker:
         """
         flight = self._flights.get(run_id)
         if flight is None:
-            return None
+            found = None if run_id in self._recent else await self._look_up(run_id)
+            if found is None or isinstance(found, Run):
+                return None
+            flight = found
         if flight.response is not None:
             return flight.response
         waiter = flight.ask()
@@ -393,6 +530,20 @@ class Worker:
             if alarm:
                 alarm.cancel()
 
+    async def _look_up(self, run_id: RunId) -> Run | Flight:
+        """Return a run that is in no hand; one that waits in the store as a flight, so that its end can be waited for."""
+        await reach_disk(self.store.journal)
+        run, document = await self.store.read(lambda work: (run := work.runs.get(run_id), documents_of(work, [run])[run_id]))
+        if (flight := self._flights.get(run_id) or self._ghosts.get(run_id)) is not None:
+            return flight
+        if (recent := self._recent.get(run_id)) is not None:
+            return recent
+        if run.status is not RunStatus.QUEUED or document is None or not self._is_running:
+            return run
+        plan, done = self.plans.get(run.version_id, document), asyncio.get_running_loop().create_future()
+        flight = self._ghosts[run_id] = Flight(run, plan, done, [], True)
+        return flight
+
     async def cancel(self, run_id: RunId) -> Run:
         """
         End a run: a queued or parked one at once, a running one as soon as its steps let go; returns it as it then is.
@@ -400,7 +551,7 @@ class Worker:
         A run that is over stays as it is. Raises `NotFound`.
         """
         flight = self._flights.get(run_id)
-        if flight is not None and flight.task is None and self._queue.remove(flight, key=flight.key):
+        if flight is not None and flight.task is None and self._queue.remove(flight, flight.place):
             if flight.is_stored:
                 del self._flights[run_id]
                 return await self._cancel_stored(run_id)
@@ -416,9 +567,17 @@ class Worker:
 
     async def _cancel_stored(self, run_id: RunId) -> Run:
         run = await self.store.write(lambda work: work.runs.request_cancel(run_id))
-        if run.status is RunStatus.CANCELLED and self.bus.is_heard:
-            self.bus.publish((finished_event(run, self.clock.now()),))
+        if run.status is RunStatus.CANCELLED:
+            self._tell_ghost(run)
+            if self.bus.is_heard:
+                self.bus.publish((finished_event(run, self.clock.now()),))
         return run
+
+    def _tell_ghost(self, run: Run) -> None:
+        """Tell those who wait for a run that stood in the store that it is over."""
+        if (ghost := self._ghosts.pop(run.id, None)) is not None:
+            ghost.run = run
+            ghost.close()
 
     async def decide(
         self, run_id: RunId, decision: Decision, *, node: NodeId | None = None, items: Sequence[int] | None = None
@@ -469,7 +628,11 @@ class Worker:
         """Take a run in hand that stands as queued in the store; returns it as it now stands."""
         if not self._is_running or run.id in self._flights:
             return run  # it is found at the next start, or was found already
-        flight = self._flight(run, self.plans.get(run.version_id, document), is_stored=True)
+        plan = self.plans.get(run.version_id, document)
+        if plan.document.settings.limits is not None:
+            self._queue.leave(place_of(run, plan))  # it gets its key, and its place by that, when it is brought from the store
+            return run
+        flight = self._flight(run, plan, is_stored=True)
         self._enqueue(flight)
         return flight.run
 
@@ -481,10 +644,20 @@ class Worker:
         except asyncio.CancelledError:
             log.debug("cancelled while the end of a run was written", extra={"run_id": flight.run.id})
         finally:
-            self._announce(flight)
-            for other in self._queue.done(flight.key):
+            if flight.is_turned_away and self._is_running:
+                self._put_back(flight)
+            else:
+                self._announce(flight)
+            for other in self._queue.done(flight.place):
                 if self._is_running:
-                    self._begin(other)
+                    self.begin(other)
+
+    def _put_back(self, flight: Flight) -> None:
+        """Leave a run in the store that found no place; those who wait for its end still do."""
+        self._flights.pop(flight.run.id, None)
+        self._queue.put_back(flight.place)
+        flight.task, flight.has_begun, flight.is_turned_away = None, False, False
+        self._ghosts[flight.run.id] = flight
 
     def _announce(self, flight: Flight) -> None:
         self._flights.pop(flight.run.id, None)
@@ -492,12 +665,15 @@ class Worker:
             self._rung.discard(flight.run.id)
             self._bell.set()
         if flight.run.status.is_final:
-            self._recent[flight.run.id] = flight.run
-            if len(self._recent) > REMEMBERED:
-                self._recent.popitem(last=False)
+            self._remember(flight.run)
         flight.close()
         if self.bus.is_heard and flight.run.status is not RunStatus.RUNNING:
             self.bus.publish((finished_event(flight.run, self.clock.now()),))
+
+    def _remember(self, run: Run) -> None:
+        self._recent[run.id] = run
+        if len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
 
     def _respond(self, run_id: RunId, response: Response) -> None:
         flight = self._flights.get(run_id)
@@ -517,7 +693,7 @@ class Worker:
             if flight is None:
                 continue
             log.warning("another worker has this run, or it was ended elsewhere", extra={"run_id": run_id})
-            if flight.task is None and self._queue.remove(flight, key=flight.key):
+            if flight.task is None and self._queue.remove(flight, flight.place):
                 self._announce(flight)
             else:
                 flight.end("lost")

@@ -41,12 +41,21 @@ class RunService:
         self._store, self._worker, self._drafts = store, worker, drafts
         self._catalog, self._clock, self._actor = catalog, clock, actor
 
-    async def start(self, ref: str, input: Input = None, *, from_node: str | None = None, is_test: bool = False) -> Run:
+    async def start(
+        self,
+        ref: str,
+        input: Input = None,
+        *,
+        from_node: str | None = None,
+        is_test: bool = False,
+        priority: int | None = None,
+    ) -> Run:
         """
         Start a run of a workflow and return it once it is on disk.
 
         A test runs the draft as it is; otherwise the active version runs, or the draft while the workflow is switched off.
-        `input` is the items of the start node: one object or a list; None takes the trigger's own sample. Raises
+        `priority` goes before the workflow's own. `input` is the items of the start node: one object or a list; None takes the
+        trigger's own sample. Raises
         `InvalidDocument` when the draft has errors.
         """
         require(self._actor, "run", "start runs")
@@ -60,7 +69,9 @@ class RunService:
         is_draft = document is None
         if document is None:
             document = (await self._drafts.open(workflow_id)).document
-        return await self._start(document, input, from_node, workflow_id=workflow_id, is_test=is_test, is_draft=is_draft)
+        return await self._start(
+            document, input, from_node, workflow_id=workflow_id, is_test=is_test, is_draft=is_draft, priority=priority
+        )
 
     async def start_document(
         self, document: Document, input: Input = None, *, from_node: str | None = None, workflow_id: WorkflowId | None = None
@@ -263,6 +274,7 @@ class RunService:
         workflow_id: WorkflowId | None,
         is_test: bool,
         is_draft: bool,
+        priority: int | None = None,
     ) -> Run:
         if is_draft:
             errors = [problem for problem in check_document(document, self._catalog) if problem.severity == "error"]
@@ -280,7 +292,7 @@ class RunService:
             is_test=is_test,
             queued_at=now,
         )
-        run = self._worker.submit(run, document, payload=payload_of(input), keeps_document=is_draft)
+        run = self._worker.submit(run, document, payload=payload_of(input), keeps_document=is_draft, priority=priority)
         await self._store.journal.barrier()
         return run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo, available_timezones
 
+from engine.expressions import check_template
 from engine.ids import NodeId
 from engine.model.codec import Parsed
 from engine.model.frames import FrameShape, Regions, find_regions
@@ -240,6 +241,11 @@ class _Checker:
         if not is_timezone(name):
             hint = did_you_mean(name, available_timezones(), otherwise="It is written like Europe/Vienna.")
             self.say("bad_value", f"There is no time zone “{name[:80]}”.", ("settings", "timezone"), hint=hint)
+        limits = self.document.settings.limits
+        if limits is not None and limits.key is not None:
+            for problem in check_template(limits.key):
+                path = ("settings", "concurrency", "key")
+                self.say("expression", f"“key”: {problem.message}.", path, hint=problem.hint)
 
     def locate(self, path: Path) -> Position | None:
         """Return where a path stands in the text, None when there is no text."""

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from engine.ids import NodeId
+from engine.model.limits import Budget, Concurrency, Rate
 from engine.model.workflow import Document, Edge, Keep, Node, RetryPolicy, Settings
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,7 +31,7 @@ def document_text(document: Document) -> str:
             "edges": [[edge.source, edge.target, edge.source_port, edge.target_port] for edge in document.edges],
             "settings": {
                 "timezone": document.settings.timezone,
-                "concurrency": document.settings.concurrency,
+                **_limits(document.settings),
                 "timeout": _length(document.settings.timeout),
                 "on_failure": document.settings.on_failure,
                 **_kept(document.settings),
@@ -59,7 +60,7 @@ def document_of(text: str) -> Document:
         ),
         settings=Settings(
             timezone=settings["timezone"],
-            concurrency=settings["concurrency"],
+            **_limits_of(settings),
             timeout=_length_of(settings["timeout"]),
             on_failure=settings["on_failure"],
             keep=Keep(**settings["keep"]) if "keep" in settings else None,
@@ -67,6 +68,29 @@ def document_of(text: str) -> Document:
         ),
         layout={NodeId(node): (place[0], place[1]) for node, place in data["layout"].items()},
     )
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    found: dict[str, Any] = {"concurrency": settings.concurrency}
+    if isinstance(settings.concurrency, Concurrency):
+        found["concurrency"] = asdict(settings.concurrency)
+    if settings.priority:
+        found["priority"] = settings.priority
+    if settings.budget is not None:
+        found["budget"] = asdict(settings.budget)
+    if settings.rates:
+        found["rates"] = [{**asdict(rate), "per": _length(rate.per)} for rate in settings.rates]
+    return found
+
+
+def _limits_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    found, budget = data["concurrency"], data.get("budget")
+    return {
+        "concurrency": Concurrency(**found) if isinstance(found, dict) else found,
+        "priority": data.get("priority", 0),
+        "budget": None if budget is None else Budget(**budget),
+        "rates": tuple(Rate(**{**rate, "per": _length_of(rate["per"])}) for rate in data.get("rates", ())),
+    }
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -88,6 +88,9 @@ def run_values(run: Run) -> Values:
         run.cancel_requested,
         run.parent_run_id,
         run.parent_step,
+        run.line,
+        run.lease_key,
+        -run.priority,
     )
 
 
@@ -112,6 +115,8 @@ def run_of(row: Row) -> Run:
         cancel_requested=bool(row[15]),
         parent_run_id=None if row[16] is None else RunId(row[16]),
         parent_step=row[17],
+        lease_key=row[19],
+        priority=-row[20],
     )
 
 

@@ -26,15 +26,17 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from engine.clock import Clock
-from engine.errors import Conflict, DataRemoved, NotFound
+from engine.errors import Conflict, DataRemoved, NoPlace, NotFound
 from engine.ids import FiringId, NodeId, RunId, WorkflowId
+from engine.model.limits import Concurrency
 from engine.model.run import FINAL, Fact, FactKind, Run, RunStatus
 from engine.model.workflow import Document
-from engine.protocols import RunFilter
+from engine.protocols import QueuedRuns, QueueWish, RunFilter
 
 from . import tables
 from .documents import document_of, document_text
 from .firings import own_blobs
+from .lines import check_place, count_queued, next_queued
 from .payloads import NOTHING, Payloads
 from .retention import SqlRetention
 from .rows import fact_of, fact_values, moment, run_of, run_values
@@ -184,6 +186,11 @@ class SqlRuns:
         statement = select(tables.runs).where(text(tables.OPEN_RUNS)).order_by(_RUN.id).limit(limit)
         return [run_of(row) for row in self._connection.execute(statement)]
 
+    def list_running(self) -> list[Run]:
+        """Return the runs that hold a lease, oldest first."""
+        condition = (text(tables.READY_RUNS), _RUN.status == literal_column("'running'"))
+        return [run_of(row) for row in self._connection.execute(select(tables.runs).where(*condition).order_by(_RUN.id))]
+
     def list_ready(self, *, interrupted: bool = False, limit: int = 10_000) -> list[Run]:
         """Return the runs that are queued, oldest first; with `interrupted` also those that stand as running."""
         statement = select(tables.runs).where(text(tables.READY_RUNS)).order_by(_RUN.id).limit(limit)
@@ -270,11 +277,20 @@ class SqlRuns:
         self._connection.execute(insert(tables.facts), rows)
         self._connection.execute(delete(tables.waits).where(tables.waits.c.run_id == run.id))
 
-    def claim(self, run_id: RunId, *, now: datetime) -> Run | None:
-        """Take a run over: status `running`, epoch grown by one; None when it is final."""
+    def claim(self, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False) -> Run | None:
+        """
+        Take a run over: status `running`, epoch grown by one; None when it is final.
+
+        A run that was not running takes a lease with that. Raises `NoPlace` when `limits` are reached, and where the store is
+        shared when another program has taken the run.
+        """
         run = self._locked(run_id)
         if run.status.is_final:
             return None
+        if is_shared and run.status is RunStatus.RUNNING:
+            raise NoPlace(f"Another program has the run {run_id}.")
+        if limits is not None and run.status is not RunStatus.RUNNING:
+            check_place(self._connection, run, limits)
         run = replace(run, status=RunStatus.RUNNING, epoch=run.epoch + 1, started_at=run.started_at or now)
         self._write(run)
         return run
@@ -342,6 +358,20 @@ class SqlRuns:
             values = fact_values(fact, self._payloads.pack(fact.payload, owned))
             self._connection.execute(insert(tables.facts), dict(zip(_FACT.keys(), values, strict=True)))
             own_blobs(self._connection, owned, fact.run_id)
+
+    def count_queued(self) -> Mapping[str, tuple[int, int]]:
+        """Return, for each line in which runs are queued, how many and the highest priority among them."""
+        return count_queued(self._connection)
+
+    def set_lease_key(self, run_id: RunId, key: str) -> None:
+        """Give a queued run the key its workflow's limit counts it by."""
+        self._connection.execute(
+            update(tables.runs).where(_RUN.id == run_id, _RUN.status == RunStatus.QUEUED.value).values(lease_key=key)
+        )
+
+    def next_queued(self, wish: QueueWish) -> QueuedRuns:
+        """Return who is next in a line: the keys in turn, of each key the highest priority and the oldest first."""
+        return next_queued(self._connection, wish)
 
     def prune(self, *, before: datetime, limit: int = 500) -> int:
         """

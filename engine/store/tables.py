@@ -135,12 +135,18 @@ runs: Final = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("parent_run_id", Id),
     Column("parent_step", Text),
+    Column("line", Id, nullable=False, server_default=""),
+    Column("lease_key", Id, nullable=False, server_default=""),
+    Column("rank", SmallInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id"),
     Index(None, "workflow_id", "id", "status"),
 )
+# `runs_line` is how leases are counted and who is next is found; the rank is the priority with its sign turned, so that the
+# next run of a key is the first of its rows.
 # What holds for SQLite here is said to PostgreSQL in `engine.store.postgresql`: naming it here would load its dialect.
 Index("runs_open", runs.c.id, sqlite_where=text(OPEN_RUNS))
 Index("runs_ready", runs.c.id, sqlite_where=text(READY_RUNS))
+Index("runs_line", runs.c.line, runs.c.status, runs.c.lease_key, runs.c.rank, runs.c.id, sqlite_where=text(READY_RUNS))
 Index("runs_failed", runs.c.id, sqlite_where=text(FAILED_RUNS))
 _FIRST_OF_FIRING = text("firing_id IS NOT NULL AND retry_of IS NULL")
 Index(

@@ -12,10 +12,11 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 
 from engine.clock import Clock
-from engine.errors import NotFound, TreadleError
+from engine.errors import Busy, NotFound, TreadleError
 from engine.ids import FiringId, NodeId, RunId, VersionId, WorkflowId, new_firing_id, new_run_id
 from engine.model.items import Batch
 from engine.model.run import Run, RunStatus
@@ -34,6 +35,8 @@ IN_ONE_GO = 20
 """How many runs are started before others on the event loop get their turn."""
 
 REMEMBERED = 10_000
+NO_LIMIT = 1 << 60
+COUNT_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,20 @@ class Inbox:
     Documents of active versions are kept at hand, so that an event needs no trip to the database before its run starts.
     """
 
-    def __init__(self, store: Store, worker: Worker, clock: Clock) -> None:
-        self._store, self._worker, self._clock = store, worker, clock
+    def __init__(self, store: Store, worker: Worker, clock: Clock, *, limit: int = NO_LIMIT) -> None:
+        self._store, self._worker, self._clock, self._limit = store, worker, clock, limit
         self._documents: OrderedDict[VersionId, Document] = OrderedDict()
+        self._waiting, self._count_again = 0, 0.0
         self._started: OrderedDict[FiringId, RunId] = OrderedDict()
+
+    def check_room(self) -> None:
+        """Raise `Busy` while the disk or the line of queued runs is too far behind to take one more event."""
+        if self._store.journal.is_full:
+            raise Busy("The disk does not keep up with what is to be written.", retry_after=timedelta(seconds=2))
+        if monotonic() >= self._count_again:  # counting walks over the lines, which is too much to do for each event
+            self._count_again, self._waiting = monotonic() + COUNT_EVERY_S, self._worker.waiting
+        if self._waiting >= self._limit:
+            raise Busy(f"{self._waiting:,} runs are queued already.", retry_after=timedelta(seconds=10))
 
     def learn(self, documents: dict[VersionId, Document]) -> None:
         """Keep the documents of the active versions at hand."""
@@ -93,6 +106,8 @@ class Inbox:
                 count += 1
             if number % IN_ONE_GO == 0:
                 await asyncio.sleep(0)  # let webhooks and pages have their turn
+                if self._store.journal.is_full:
+                    await self._store.journal.barrier()
         return count
 
     def started(self, firing_id: FiringId) -> RunId | None:

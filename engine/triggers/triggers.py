@@ -12,7 +12,7 @@ from engine.steps.catalog import Catalog
 from engine.triggers.activation import Activation, Active
 from engine.triggers.backfill import Backfills
 from engine.triggers.form import Forms
-from engine.triggers.inbox import Inbox
+from engine.triggers.inbox import NO_LIMIT, Inbox
 from engine.triggers.schedule import Schedules
 from engine.triggers.webhook import Webhooks
 
@@ -29,10 +29,10 @@ class Triggers:
 
     name = "triggers"
 
-    def __init__(self, store: Store, worker: Worker, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, store: Store, worker: Worker, catalog: Catalog, clock: Clock, *, inbox_limit: int = NO_LIMIT) -> None:
         self._store = store
         self.activation = Activation(store, catalog, clock, worker.env.calendars)
-        self.inbox = Inbox(store, worker, clock)
+        self.inbox = Inbox(store, worker, clock, limit=inbox_limit)
         self.webhooks = Webhooks(store, self.inbox, clock)
         self.schedules = Schedules(self.inbox, clock, worker.env.calendars)
         self.backfills = Backfills(store, self.inbox, worker, clock, worker.env.calendars)

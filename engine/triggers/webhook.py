@@ -112,6 +112,10 @@ class Webhooks:
         accepted = await self._inbox.accept(hook.trigger, [item], key=key or new_firing_id(self._clock.now()))
         return Started(accepted.run_id, accepted.is_new)
 
+    def check_room(self) -> None:
+        """Raise `Busy` while the disk or the line of queued runs is too far behind to take one more event."""
+        self._inbox.check_room()
+
     async def committed(self) -> None:
         """Return when everything accepted so far is on disk."""
         await self._store.journal.barrier()

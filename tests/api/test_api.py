@@ -214,10 +214,7 @@ async def test_follow_a_run_as_it_goes(house: House, client: httpx.AsyncClient):
     async with asyncio.timeout(10):
         while not house.bus.is_heard:
             await asyncio.sleep(0.005)
-    house.worker._queue.slots = 100
-    flight = next(iter(house.worker._flights.values()))
-    house.worker._queue.remove(flight, key=flight.key)
-    house.worker._enqueue(flight)
+    house.worker.set_slots(100)
     events = await following
     assert "state" == events[0][0]
     assert "finished" == events[-1][0]

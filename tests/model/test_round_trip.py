@@ -18,6 +18,7 @@ from engine.model.codec import (
     read_document,
     write_document,
 )
+from engine.model.limits import UNITS, Budget, Concurrency, Rate
 from engine.model.problems import Problem
 from engine.model.words import ID_PATTERN, PORT_PATTERN
 from engine.model.workflow import Document, Edge, Node, RetryPolicy, Settings
@@ -79,6 +80,28 @@ nodes = st.builds(
     run_on_empty=st.booleans(),
     disabled=st.booleans(),
 )
+counts = st.integers(1, 10**15)
+keyed = st.builds(
+    Concurrency,
+    limit=st.integers(1, 100_000),
+    key=texts,
+    total=st.none() | st.integers(1, 100_000),
+    when_full=st.sampled_from(["queue", "drop_newest", "cancel_oldest"]),
+)
+budgets = st.builds(
+    Budget,
+    items=st.none() | counts,
+    bytes=st.none() | counts,
+    minutes=st.none() | st.floats(0.01, 1_000_000),
+    calls=st.none() | counts,
+)
+rates = st.builds(
+    Rate,
+    count=st.integers(1, 999_999_999),
+    per=st.sampled_from(list(UNITS.values())),
+    host=texts.filter(bool),
+    burst=st.integers(1, 1_000_000),
+)
 places = st.integers(-10_000_000, 10_000_000)
 
 
@@ -95,7 +118,10 @@ def documents(draw):
             st.builds(
                 Settings,
                 timezone=texts.filter(bool),
-                concurrency=st.none() | st.integers(1, 100_000),
+                concurrency=st.none() | st.integers(1, 100_000) | keyed,
+                priority=st.integers(-100, 100),
+                budget=st.none() | budgets.filter(lambda budget: budget != Budget()),
+                rates=st.lists(rates, max_size=2).map(tuple),
                 timeout=st.none() | limits,
                 on_failure=st.none() | texts,
             )

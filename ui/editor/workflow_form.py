@@ -11,7 +11,8 @@ from nicegui import ui
 
 from engine.model.changes import Describe, SetSettings
 from engine.model.durations import format_duration, parse_duration
-from engine.model.workflow import Document
+from engine.model.limits import Concurrency
+from engine.model.workflow import Document, Settings
 
 from .. import words
 from ..components.parts import box, icon, row, text
@@ -47,7 +48,7 @@ class WorkflowForm:
             with row("tr-pair"):
                 with _labelled(words.CONCURRENCY):
                     self._concurrency = ui.number(
-                        value=document.settings.concurrency, min=1, step=1, format="%d", on_change=self._write
+                        value=_limit(document.settings), min=1, step=1, format="%d", on_change=self._write
                     )
                     self._concurrency.props("outlined dense debounce=400").classes("tr-input").mark("concurrency")
                     self._concurrency.props["aria-label"] = words.CONCURRENCY
@@ -73,7 +74,7 @@ class WorkflowForm:
         for element, value in (
             (self._description, document.description or ""),
             (self._timezone, document.settings.timezone),
-            (self._concurrency, document.settings.concurrency),
+            (self._concurrency, _limit(document.settings)),
             (self._timeout, _text(document.settings.timeout)),
             (self._on_failure, document.settings.on_failure or ""),
         ):
@@ -100,7 +101,7 @@ class WorkflowForm:
         after = replace(
             before,
             timezone=self._timezone.value or before.timezone,
-            concurrency=int(self._concurrency.value) if self._concurrency.value else None,
+            concurrency=_concurrency(before, self._concurrency.value),
             timeout=timeout,
             on_failure=(self._on_failure.value or "").strip() or None,
         )
@@ -119,3 +120,16 @@ def _labelled(label: str, hint: str = "") -> Any:
 
 def _text(value: timedelta | None) -> str:
     return format_duration(value) if value is not None else ""
+
+
+def _limit(settings: Settings) -> int | None:
+    limits = settings.limits
+    return None if limits is None else limits.limit
+
+
+def _concurrency(before: Settings, value: float | None) -> int | Concurrency | None:
+    """Return the limit with another number; a key and what belongs to it stay as they are written."""
+    if not value:
+        return None
+    longer = before.concurrency
+    return replace(longer, limit=int(value)) if isinstance(longer, Concurrency) else int(value)
