@@ -64,6 +64,8 @@ async def run(
             ended = await studio.runs.wait(started.id, None)
         finished = await studio.runs.finished(ended.id)
     say_finished(finished, as_json=as_json)
+    if is_guest and EXITS.get(ended.status) is Exit.PARKED:
+        say_lost()
     return EXITS.get(ended.status, Exit.FAILED)
 
 
@@ -91,6 +93,17 @@ async def one_engine(settings: Settings, folder: Path | None) -> AsyncIterator[t
         yield treadle, is_guest
     finally:
         await treadle.stop()
+
+
+def say_lost() -> None:
+    """Say that a run which has to wait ends here, because it was in memory only."""
+    margin().print(
+        "The run has to wait, and it was in memory only: it ends here, nothing of it is kept.", style="bold", markup=False
+    )
+    margin().print(
+        "Import the workflow and start it in the Treadle that is at work, or run it again once that one has ended.",
+        markup=False,
+    )
 
 
 def follow(treadle: Treadle) -> contextlib.AbstractContextManager[Any]:

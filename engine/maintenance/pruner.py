@@ -51,7 +51,8 @@ class Pruner(PeriodicService):
     Removes what each workflow's policy (`settings.keep`) lets go; where it says nothing, what is given here holds.
 
     `keep` is how long runs stay, `usual` the rest of the policy. While runs take more than `quota` bytes, the data of the
-    oldest goes first, then the oldest runs. A run that is not over, or that an open run needs, is never touched.
+    oldest goes first, then the oldest runs. A run that is not over, or that an open run needs, is never touched. Signals that
+    were kept for whoever would wait go when their time is over.
     """
 
     interval = timedelta(hours=1)
@@ -81,6 +82,7 @@ class Pruner(PeriodicService):
         more_runs, more_trimmed = await self._fit_quota()
         runs, trimmed = runs + more_runs, trimmed + more_trimmed
         await self._in_slices(lambda work: work.retention.drop_orphans(), None)
+        await self._store.write(lambda work: work.signals.drop_expired(self._clock.now()))
         files, size = await self._store.sweep_blobs()
         if runs or trimmed:
             await self._give_back()

@@ -58,6 +58,7 @@ class Pass(Execution):
         self.run, self.env = outer.run, outer.env
         self.plan: Plan = owner.body
         self.progress = Progress(self.plan, None)
+        self.sent_before = {}
         self.known = {}
         self.given, self.came_from = given, came_from
         self.has_broken = self.is_dead = False

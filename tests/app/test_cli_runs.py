@@ -8,6 +8,7 @@ import pytest
 from app.cli.output import Exit
 from app.cli.runs import EXITS
 from engine.model.run import RunStatus
+from engine.store.lock import DataLock
 from tests.app.shell import Shell
 from tests.service.workbench import BROKEN, DOUBLE, called
 
@@ -256,3 +257,37 @@ edges:
     result = shell.run("run", shell.write("a.yaml", text))
     assert 6 == len(items_of(result.stdout))
     assert ["side: 2 items", "side.rejected: 1 item", "all: 3 items"] == result.stderr.splitlines()[:3]
+
+
+WAITING = """treadle: 1
+name: Waiting
+nodes:
+  start:
+    use: trigger.manual
+  pause:
+    use: flow.wait
+    with: {for: 1h}
+edges:
+  - start -> pause
+"""
+
+
+def test_a_run_that_waits_is_kept(shell):
+    """
+    Alone on the data folder the command ends with 3, and the run stands there as waiting.
+    """
+    result = shell.run("run", shell.write("a.yaml", WAITING), expect=3)
+    assert "nothing of it is kept" not in result.stderr
+    assert ["waiting"] == [run["status"] for run in shell.json("runs", "list")]
+
+
+def test_a_run_in_memory_that_waits_is_lost(shell):
+    """
+    Beside another process that has the data folder it ends with 3 as well, and says that nothing is kept; nothing is.
+    """
+    shell.run("run", shell.write("a.yaml", DOUBLE))
+    with DataLock(next(shell.data.glob("*.lock"))):
+        result = shell.run("run", shell.write("b.yaml", WAITING), expect=3)
+    assert "this run is not kept" in result.stderr
+    assert "The run has to wait, and it was in memory only: it ends here, nothing of it is kept." in result.stderr
+    assert ["succeeded"] == [run["status"] for run in shell.json("runs", "list")]

@@ -14,6 +14,7 @@ from engine.ids import NodeId, VersionId, new_run_id, new_workflow_id
 from engine.maintenance.periodic import PeriodicService
 from engine.maintenance.pruner import AT_ONCE, Pruner
 from engine.model.run import Run, RunStatus
+from engine.model.waits import Signal
 from engine.model.workflow import Workflow
 from engine.protocols import RunFilter
 from engine.store import open_store
@@ -53,6 +54,19 @@ async def test_old_runs_go_and_open_ones_stay(tmp_path):
         assert [run.id for run in kept] == [await store.read(lambda work, run=run: work.runs.get(run.id).id) for run in kept]
         with pytest.raises(NotFound):
             await store.read(lambda work: work.runs.get(old[0].id))
+
+
+async def test_signals_that_nobody_waited_for_go(tmp_path):
+    """
+    A kept signal is forgotten by the first round after its time is over, and not before.
+    """
+    store = open_store("sqlite://", clock=ManualClock(NOW), blobs_dir=tmp_path)
+    async with store:
+        for name, left in (("late", timedelta()), ("early", timedelta(seconds=1))):
+            signal = Signal(id=f"sig_{name}", name=name, key="", at=NOW, expires_at=NOW + left, payload=b"[{}]")
+            await store.write(lambda work, signal=signal: work.signals.send(signal))
+        await Pruner(store, ManualClock(NOW), keep=timedelta(days=90)).run_once()
+        assert ["early"] == [signal.name for signal in await store.read(lambda work: work.signals.list_kept())]
 
 
 async def test_a_round_that_fails_does_not_end_the_service(caplog):

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from engine.clock import ManualClock
-from engine.model.run import RunStatus
+from engine.model.run import FactKind, RunStatus
+from tests.run.test_any_prefix import go
 from tests.run.test_waiting import over
 from tests.run.workshop import a_document, a_node
 
@@ -119,3 +120,17 @@ async def test_data_that_are_no_items_are_told(shop):
     """
     run = await shop.run(signals(data="17"), [{"n": 1}])
     assert ("failed", "bad_input") == (run["status"], run["error"]["code"])
+
+
+def test_a_signal_of_each_pass_is_sent_once():
+    """
+    Wherever a crash cuts the journal, each pass of a loop sends its own signal, and none sends it twice.
+    """
+    tell = a_node("tell", "flow.signal", signal='"paid"', key="item.n")
+    nodes = [a_node("n0", "prefix.pass"), a_node("each", "flow.loop"), tell]
+    document = a_document(nodes, "n0 -> each, each.each -> tell -> each.next")
+    _, whole = go(document, [])
+    for length in range(len(whole) + 1):
+        ending, facts = go(document, [], whole[:length])
+        sent = [(fact.scope, fact.summary["key"]) for fact in facts if fact.kind is FactKind.SIGNALLED]
+        assert (RunStatus.SUCCEEDED, [("each:0", "1"), ("each:1", "2"), ("each:2", "3")]) == (ending.status, sent), length
