@@ -12,6 +12,7 @@ What can go wrong, said so that the reader knows what to do next.
     ├── TooLarge             over a limit that protects the machine
     ├── Busy                 more is waiting than is taken in       (again later)
     ├── StoreError           the database or the disk said no
+    │   └── Damaged          what is stored cannot be read any more
     └── StepError            a step did not get its work done
         ├── BadInput         a field of the step has a value that cannot work
         ├── RateLimited      the service asked us to slow down        (again later)
@@ -134,6 +135,12 @@ class StoreError(TreadleError):
     """The database or the disk said no."""
 
     code = "store"
+
+
+class Damaged(StoreError):
+    """What is stored cannot be read any more; trying again does not help."""
+
+    code = "damaged"
 
 
 class StepError(TreadleError):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from engine.errors import StoreError
+from engine.errors import Damaged, StoreError
 from engine.protocols import Journal
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,15 @@ async def despite_refusals(attempt: Callable[[], Awaitable[T]]) -> T:
     """
     Return what `attempt` returns, once the disk lets it; it is made again for as long as that takes.
 
-    For what may be done twice, and whose failing would be blamed on a run that has nothing to do with it.
+    What is damaged stays so, and is raised. For what may be done twice, and whose failing would be blamed on a run that has
+    nothing to do with it.
     """
     pause = FIRST_PAUSE
     while True:
         try:
             return await attempt()
+        except Damaged:
+            raise
         except StoreError as error:
             log.error("the disk refuses; waiting", extra={"reason": error.message})
         await asyncio.sleep(pause)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
-from engine.errors import NoPlace, StepCrashed, TimedOut
+from engine.errors import Damaged, NoPlace, StepCrashed, TimedOut
 from engine.events.types import RunFinished, RunQueued, RunStarted
 from engine.model.items import Batch
 from engine.model.run import FINAL, Run, RunStatus
@@ -119,6 +119,9 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
             flight.is_turned_away = True
             return
         ending = None
+    except Damaged as error:
+        log.exception("a run cannot be read", extra={"run_id": flight.run.id})
+        ending = Ending(status=RunStatus.FAILED, error=error.as_dict())
     except Exception as error:
         log.exception("a run broke", extra={"run_id": flight.run.id})
         crashed = StepCrashed(f"The engine broke: {type(error).__name__}: {error}.", hint="This is a bug in Treadle.")
@@ -246,6 +249,8 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> None:
         flight.run = await store.read(lambda work: work.runs.get(run_id))
         return
     flight.run, flight.items, facts = taken.run, taken.items, taken.facts
+    if taken.damage is not None:
+        raise taken.damage
     if flight.run.start_node is None:
         flight.run = altered(flight.run, start_node=flight.plan.choose_start())
     if flight.answer is not None:

@@ -26,7 +26,7 @@ from typing import Any, Final, cast, overload
 
 import orjson
 
-from engine.errors import StepCrashed, StoreError, TooLarge
+from engine.errors import Damaged, StepCrashed, TooLarge
 from engine.ids import NodeId
 from engine.model.items import SAME, Batch, File, Item, Origins, Output, Outputs, Same
 
@@ -244,7 +244,7 @@ class Payload:
 
     def __init__(self, data: bytes) -> None:
         if data[:2] != MAGIC:
-            raise StoreError("A step's data cannot be read: it does not begin as it should.", hint="Check the database file.")
+            raise Damaged("A step's data cannot be read: it does not begin as it should.", hint="Check the database file.")
         (length,) = struct.unpack_from("<I", data, 2)
         header = orjson.loads(data[6 : 6 + length])
         self._data = data

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from engine.errors import BadRequest
+from engine.errors import BadRequest, Damaged
 from engine.ids import NodeId, RunId
 from engine.model.items import Batch
 from engine.model.limits import Concurrency
@@ -22,12 +22,17 @@ Decision = Literal["retry", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A run from the store, taken over: what it began with, what its journal knows, what woke its steps since."""
+    """
+    A run from the store, taken over: what it began with, what its journal knows, what woke its steps since.
+
+    `damage` says that this cannot be read any more.
+    """
 
     run: Run
     items: Batch
     facts: list[Fact]
     woken: list[Waiting] = field(default_factory=list)
+    damage: Damaged | None = None
 
 
 def find_interrupted(work: UnitOfWork, known: Collection[RunId]) -> list[Run]:

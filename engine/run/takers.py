@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.clock import Clock
+from engine.errors import Damaged
 from engine.ids import RunId
 from engine.model.run import Run
 from engine.protocols import Store, UnitOfWork
@@ -63,7 +64,17 @@ class Takers:
     async def _take(self, run_ids: list[RunId]) -> dict[RunId, Taken]:
         now = self._clock.now()
         claimed = await self._store.write(lambda work: work.runs.claim_many(run_ids, now=now))
-        return await self._store.read(lambda work: _read(work, claimed)) if claimed else {}
+        return await self._store.read(lambda work: _read_all(work, claimed)) if claimed else {}
+
+
+def _read_all(work: UnitOfWork, claimed: list[Run]) -> dict[RunId, Taken]:
+    """Read a lot in one go; where something is damaged, run by run, so that it is the matter of one run alone."""
+    try:
+        return _read(work, claimed)
+    except Damaged as error:
+        if len(claimed) == 1:
+            return {claimed[0].id: Taken(claimed[0], [], [], damage=error)}
+        return {run_id: taken for run in claimed for run_id, taken in _read_all(work, [run]).items()}
 
 
 def _read(work: UnitOfWork, claimed: list[Run]) -> dict[RunId, Taken]:

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 
-from engine.errors import NotFound, StoreError
+from engine.errors import Damaged, NotFound, StoreError
 from engine.model.items import File
 
 CHUNK: Final = 1024 * 1024
@@ -77,13 +77,16 @@ class BlobStore:
         return digest
 
     def read_bytes(self, digest: str) -> bytes:
-        """Return everything stored under a hash; raises `StoreError` when it is gone or not what its name says."""
+        """Return everything stored under a hash; raises `Damaged` when it is gone or not what its name says."""
         try:
             data = self._path(digest).read_bytes()
+        except FileNotFoundError as error:
+            text = f"The stored bytes {digest[:12]}… are gone."
+            raise Damaged(text, hint="Restore the data folder from a backup.") from error
         except OSError as error:
             raise StoreError(f"The stored bytes {digest[:12]}… cannot be read: {error.strerror}.") from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise StoreError(f"The stored bytes {digest[:12]}… are damaged.", hint="Restore the data folder from a backup.")
+            raise Damaged(f"The stored bytes {digest[:12]}… are damaged.", hint="Restore the data folder from a backup.")
         return data
 
     def read_beginning(self, digest: str, most: int) -> bytes:

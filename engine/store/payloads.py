@@ -14,7 +14,7 @@ from typing import Final
 
 import zstandard
 
-from engine.errors import StoreError
+from engine.errors import Damaged
 from engine.model.items import FILE_KEY
 
 from .blobs import BlobStore
@@ -74,7 +74,7 @@ class Payloads:
         return self._blobs.read_beginning(digest, most)
 
     def unpack(self, form: int, data: bytes | None) -> bytes | None:
-        """Return the payload as it was given; raises `StoreError` when its bytes are gone or damaged."""
+        """Return the payload as it was given; raises `Damaged` when its bytes are gone or damaged."""
         if data is None:
             return None
         data = bytes(data)
@@ -86,7 +86,7 @@ class Payloads:
         try:
             return self._decompressor().decompress(data)
         except zstandard.ZstdError as error:
-            raise StoreError("A stored batch is damaged and cannot be read.", hint="Run `treadle db check`.") from error
+            raise Damaged("A stored batch is damaged and cannot be read.", hint="Run `treadle db check`.") from error
 
     def _compressor(self) -> zstandard.ZstdCompressor:
         found: zstandard.ZstdCompressor | None = getattr(self._own, "compressor", None)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from engine.clock import SystemClock
 from engine.errors import Conflict, Refused, Unavailable
@@ -13,6 +14,7 @@ from engine.model.run import Fact, FactKind, RunStatus
 from engine.model.workflow import RetryPolicy
 from engine.run.flight import rest_before
 from engine.run.payloads import encode_batch, encode_outputs
+from engine.store import tables
 from tests.run.workshop import a_document, a_node, a_run, until
 
 pytestmark = pytest.mark.anyio
@@ -322,3 +324,21 @@ async def test_a_run_that_kills_the_program_leaves_time_to_end_it(life):
     shop = await life()
     assert [] == shop.outside.seen("send")
     assert RunStatus.CANCELLED == (await shop.worker.cancel(run.id)).status
+
+
+async def test_a_run_that_cannot_be_read_harms_no_other(life):
+    """
+    One damaged input fails its own run, with a sentence that says so, and the others of its lot go on.
+    """
+    shop = await life()
+    document = a_document([START, a_node("end")], "start -> end")
+    broken, sound = [await leave_behind(shop, document, [{"n": n}], []) for n in (1, 2)]
+    await shop.store.write(
+        lambda work: work.runs._connection.execute(
+            update(tables.inputs).where(tables.inputs.c.run_id == broken.id).values(payload=b"nonsense")
+        )
+    )
+    shop = await life()
+    assert RunStatus.SUCCEEDED == (await shop.worker.wait(sound.id)).status
+    failed = await shop.worker.wait(broken.id)
+    assert (RunStatus.FAILED, "damaged") == (failed.status, failed.error["code"])
