@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from engine.ids import RunId, VersionId, WorkflowId
 from engine.model.run import FINAL, RunStatus
@@ -169,14 +169,11 @@ class SqlRetention:
 
     def _is_needed(self) -> ColumnElement[bool]:
         """Whether an open run leans on this one: it called it, or was called by it."""
-        parent = _RUN.get("parent_run")
-        if parent is None:
-            return false()
         other = tables.runs.alias("other")
         is_open = other.c.status.not_in(_FINAL)
         return or_(
-            select(other.c.id).where(other.c.id == parent, is_open).exists(),
-            select(other.c.id).where(other.c.parent_run == _RUN.id, is_open).exists(),
+            select(other.c.id).where(other.c.id == _RUN.parent_run_id, is_open).exists(),
+            select(other.c.id).where(other.c.parent_run_id == _RUN.id, is_open).exists(),
         )
 
     def _fired(self, run_ids: Sequence[RunId]) -> list[str]:

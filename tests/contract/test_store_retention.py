@@ -68,6 +68,17 @@ async def test_only_what_is_over_is_found(store, make, clock):
     assert await store.read(lambda work: work.retention.nth_newest(WorkflowId("wf_orders"), 9)) is None
 
 
+async def test_what_an_open_run_leans_on_stays(store, make, clock):
+    """
+    A child that is over stays while its caller goes on, and so does a caller whose child goes on.
+    """
+    caller, over = make.run(OPEN), make.run(DONE)
+    child, going = make.run(DONE, parent_run_id=caller.id), make.run(OPEN, parent_run_id=over.id)
+    await kept(store, make, caller, over, child, going)
+    clock.advance(timedelta(days=2))
+    assert [] == await store.read(lambda work: list(work.retention.find_over(before=clock.now())))
+
+
 async def test_a_run_goes_with_all_that_is_its_own(store, make):
     """
     Facts, input, firing and the claim on files; other runs keep theirs.
