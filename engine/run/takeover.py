@@ -51,14 +51,17 @@ async def take_over(
     claimed = await store.write(lambda work: work.runs.claim(run_id, now=now, limits=limits, is_shared=is_shared))
     if claimed is None:
         return None
-    payload, facts, woken = await store.read(
-        lambda work: (
-            work.runs.get_input(run_id),
-            work.runs.facts(run_id, with_payload=True),
-            work.waits.woken((run_id,)),
+    try:
+        payload, facts, woken = await store.read(
+            lambda work: (
+                work.runs.get_input(run_id),
+                work.runs.facts(run_id, with_payload=True),
+                work.waits.woken((run_id,)),
+            )
         )
-    )
-    return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)
+        return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)
+    except Damaged as error:
+        return Taken(claimed, [], [], damage=error)
 
 
 def wakes(taken: Taken, *, now: datetime) -> list[Fact]:
