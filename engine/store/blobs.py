@@ -81,7 +81,7 @@ class BlobStore:
         try:
             data = self._path(digest).read_bytes()
         except FileNotFoundError as error:
-            text = f"The stored bytes {digest[:12]}… are gone."
+            text = f"The stored bytes {digest[:12]}… cannot be read: they are gone."
             raise Damaged(text, hint="Restore the data folder from a backup.") from error
         except OSError as error:
             raise StoreError(f"The stored bytes {digest[:12]}… cannot be read: {error.strerror}.") from error
