@@ -459,6 +459,37 @@ def receipts_title(label: str) -> str:
     return f"What “{label}” changed outside"
 
 
+PASS = "Pass"
+PASS_BEFORE = "Pass before"
+PASS_AFTER = "Next pass"
+PASS_FAILED = "Next pass that failed"
+COMES_FROM = "Where does this come from?"
+COMES_FROM_HINT = "From the value back to its sources; click a step to see its data."
+ORIGIN_HOW = {"copied": "taken over", "computed": "computed", "source": "its source"}
+ORIGINS_CUT = "There are more than are shown here."
+
+
+def passes(count: int, failed: int) -> str:
+    """Return `3 passes · 1 failed`; nothing for a step that ran once."""
+    if count < 2:
+        return ""
+    return f"{plural(count, 'pass', 'passes')} · {failed:,} failed" if failed else plural(count, "pass", "passes")
+
+
+def of_passes(count: int, failed: int) -> str:
+    return f"of {count:,} · {failed:,} failed" if failed else f"of {count:,}"
+
+
+def in_pass(numbers: Sequence[int]) -> str:
+    """Return `pass 2 › 3`: the third inside of the second; nothing at the top."""
+    return f"pass {' › '.join(f'{number:,}' for number in numbers)}" if numbers else ""
+
+
+def origin_place(port: str, index: int, numbers: Sequence[int]) -> str:
+    """Return where an item stood: `item 3 at out · pass 2`."""
+    return " · ".join(part for part in (f"item {index + 1:,} at {port}", in_pass(numbers)) if part)
+
+
 def attempt(number: int) -> str:
     return f"try {number}"
 

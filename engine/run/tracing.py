@@ -73,16 +73,33 @@ class Traces:
         kept = [fact for fact in facts if fact.kind in (FactKind.STEP_SUCCEEDED, FactKind.STEP_SKIPPED) and not fact.scope]
         Restored(kept).bring_to(self._top)
 
-    def back(self, node: NodeId, port: str, index: int, *, scope: str = "", path: str = "", most: int = 1_000) -> list[Origin]:
+    def back(
+        self,
+        node: NodeId,
+        port: str,
+        index: int,
+        *,
+        scope: str = "",
+        path: str = "",
+        most: int = 1_000,
+        arrived: bool = False,
+    ) -> list[Origin]:
         """
         Return the way back from an item, or from the field at `path` in it, to its sources: the item itself first.
 
-        Each item comes once, and at most `most` of them. Raises `NotFound` when there is no such item.
+        Each item comes once, and at most `most` of them. With `arrived` the item is the one that came to the
+        in-port. Raises `NotFound` when there is no such item.
         """
         here = self._top.plan.at(scope)
         if here is None or node not in here.index:
             raise NotFound("step", f"{scope}/{node}" if scope else node)
         start: Place = (scope, here.index[node], port, index)
+        if arrived:
+            execution = self._scope(scope)
+            before = execution.lineage.arrived_from(execution.plan.nodes[start[1]], port, index) if index >= 0 else None
+            if before is None:
+                raise NotFound("item", f"{node}.{port}[{index}]")
+            start = (scope, *before)
         if self._item(start) is None:
             raise NotFound("item", f"{node}.{port}[{index}]")
         found = [(start, path)]

@@ -136,19 +136,28 @@ class RunService:
         return await self._page(run_id, lambda data, node_id: data.input(node_id, port, offset, limit, scope=scope), node)
 
     async def lineage(
-        self, run_id: str, node: str, item: int = 0, *, port: str = "out", path: str = "", scope: str = ""
+        self,
+        run_id: str,
+        node: str,
+        item: int = 0,
+        *,
+        port: str = "out",
+        path: str = "",
+        scope: str = "",
+        arrived: bool = False,
     ) -> list[Origin]:
         """
         Return the way back from an item that left a step, or from the field at `path` in it, to its sources.
 
-        The item itself comes first; each names those it was made from. Raises `NotFound` when there is no such item.
+        The item itself comes first; each names those it was made from. With `arrived`, `port` is an in-port, and the way begins
+        at what arrived there. Raises `NotFound` when there is no such item.
         """
         require(self._actor, "read", "read run data")
 
         def look(work: UnitOfWork) -> list[Origin]:
             run = work.runs.get(RunId(run_id))
             node_id = node_of(work.runs.get_document(run.id), node)
-            return Traces(work, run.id, self._catalog).back(node_id, port, item, scope=scope, path=path)
+            return Traces(work, run.id, self._catalog).back(node_id, port, item, scope=scope, path=path, arrived=arrived)
 
         return await self._store.read(look)
 

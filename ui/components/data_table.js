@@ -11,7 +11,7 @@ export default {
         <tbody>
           <tr v-for="(row, i) in rows" :key="start + i" :class="{'tr-table__row--on': start + i === chosen}" @click="$emit('choose', start + i)">
             <td class="tr-table__no">{{ start + i + 1 }}</td>
-            <td v-for="(cell, j) in row" :key="j" :class="'tr-v tr-v--' + cell[1]" :title="cell[3] || cell[0]">
+            <td v-for="(cell, j) in row" :key="j" :class="['tr-v', 'tr-v--' + cell[1], {'tr-v--traced': traced && cell[1] !== 'none'}]" :title="cell[3] || cell[0]" @click="traced && cell[1] !== 'none' && $emit('trace', [start + i, j])">
               <a v-if="cell[2]" :href="cell[2]" download @click.stop><span class="material-icons-outlined" aria-hidden="true">file_download</span>{{ cell[0] }}</a>
               <template v-else>{{ cell[0] }}</template>
             </td>
@@ -20,6 +20,6 @@ export default {
         </tbody>
       </table>
     </div>`,
-  props: { columns: Array, rows: Array, start: Number, chosen: Number, label: String },
-  emits: ["pick", "choose"],
+  props: { columns: Array, rows: Array, start: Number, chosen: Number, label: String, traced: Boolean },
+  emits: ["pick", "choose", "trace"],
 };

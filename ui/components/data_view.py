@@ -23,6 +23,9 @@ MAX_LINES = 200  # items in one JSON view
 DEEPEST_SHOWN = 100
 LONGEST_SHOWN = 100_000
 
+OnTrace = Callable[[int, str], Any]
+"""`(index, path)` of a value somebody asks about: which item, and where in it (empty: the item as a whole)."""
+
 Cell = list[Any]
 """`[text, kind, address of a file or "", full text when it was cut]`"""
 
@@ -98,6 +101,16 @@ def path_of(name: str) -> str:
     return f"item.{name}" if name.isidentifier() else f"item[{json.dumps(name, ensure_ascii=False)}]"
 
 
+def path_in(parts: Sequence[Any]) -> str:
+    """Return the way into an item as lineage reads it: names with dots between, as far as that goes."""
+    path: list[str] = []
+    for part in parts:
+        if not isinstance(part, str) or not part or "." in part:
+            break
+        path.append(part)
+    return ".".join(path)
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """
     Return a value as the JSON view shows it; file handles bring their address.
@@ -125,15 +138,29 @@ def plain(value: Any, depth: int = 0) -> Any:
 class DataTable(Element, component="data_table.js"):
     """A table of one page of items; `on_choose` gets the index of a clicked row, `on_pick` the expression of a clicked head."""
 
-    def __init__(self, *, on_choose: Callable[[int], Any] | None = None, on_pick: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        on_choose: Callable[[int], Any] | None = None,
+        on_pick: Callable[[str], Any] | None = None,
+        on_trace: OnTrace | None = None,
+    ) -> None:
         super().__init__()
         self._props.update(columns=[], rows=[], start=0, chosen=-1, label=words.DATA)
         self.on("choose", lambda event: on_choose(int(event.args)) if on_choose else None)
         self.on("pick", lambda event: on_pick(str(event.args)) if on_pick else None)
+        self._names: list[str] = []
+        if on_trace is not None:
+            self._props["traced"] = True
+            self.on("trace", lambda event: on_trace(int(event.args[0]), self._path(int(event.args[1]))))
+
+    def _path(self, column: int) -> str:
+        return path_in([self._names[column]]) if 0 <= column < len(self._names) else ""
 
     def show(self, items: Sequence[Mapping[str, Any]], start: int = 0, chosen: int = -1) -> None:
         """Show these items, the first of which is number `start`."""
         columns, rows = table_of(items)
+        self._names = [one.label for one in columns]
         self._props["columns"] = [{"label": one.label, "path": one.path, "kind": one.kind} for one in columns]
         self._props["rows"] = rows
         self._props["start"] = start
@@ -142,11 +169,14 @@ class DataTable(Element, component="data_table.js"):
 
 
 class JsonView(Element, component="json_view.js"):
-    """A value as JSON that folds."""
+    """A value as JSON that folds; of a list of items, `on_trace` gets the number and the path of a clicked value."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_trace: OnTrace | None = None) -> None:
         super().__init__()
         self._props.update(value=None, label=words.DATA)
+        if on_trace is not None:
+            self._props["traced"] = True
+            self.on("trace", lambda event: on_trace(int(event.args[0]), path_in(event.args[1:])))
 
     def show(self, value: Any) -> None:
         """Show this value."""

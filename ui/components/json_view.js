@@ -6,7 +6,7 @@ const isFile = (v) => v && typeof v === "object" && "$file" in v && v.$href;
 
 const Entry = {
   name: "JsonEntry",
-  props: ["value", "label", "depth", "last"],
+  props: ["value", "label", "depth", "last", "path", "trace"],
   setup(props) {
     const open = ref(props.depth < 2);
     const shown = ref(100);
@@ -20,7 +20,7 @@ const Entry = {
         return h("div", { class: "tr-json__line" }, [...key, h("a", { href: value.$href, download: "", class: "tr-link" }, text), ...comma]);
       }
       if (kind !== "object" && kind !== "list") {
-        return h("div", { class: "tr-json__line" }, [...key, h("span", { class: "tr-v--" + kind }, JSON.stringify(value)), ...comma]);
+        return h("div", { class: "tr-json__line" }, [...key, h("span", props.trace ? { class: ["tr-v--" + kind, "tr-v--traced"], onClick: () => props.trace(props.path) } : { class: "tr-v--" + kind }, JSON.stringify(value)), ...comma]);
       }
       const entries = kind === "list" ? value.map((v, i) => [i, v]) : Object.entries(value);
       const [left, right] = kind === "list" ? ["[", "]"] : ["{", "}"];
@@ -36,7 +36,7 @@ const Entry = {
       }
       const inner = entries
         .slice(0, shown.value)
-        .map(([k, v], i) => h(Entry, { key: k, value: v, label: kind === "list" ? undefined : k, depth: depth + 1, last: i === entries.length - 1 }));
+        .map(([k, v], i) => h(Entry, { key: k, value: v, label: kind === "list" ? undefined : k, depth: depth + 1, last: i === entries.length - 1, path: [...props.path, k], trace: props.trace }));
       if (entries.length > shown.value)
         inner.push(h("button", { class: "tr-link tr-json__more", type: "button", onClick: () => (shown.value += 500) }, `${entries.length - shown.value} more`));
       return h("div", {}, [
@@ -49,6 +49,7 @@ const Entry = {
 };
 
 export default {
-  props: { value: null, label: String },
-  setup: (props) => () => h("div", { class: "tr-json", role: "region", tabindex: 0, "aria-label": props.label }, [h(Entry, { value: props.value, depth: 0, last: true })]),
+  props: { value: null, label: String, traced: Boolean },
+  emits: ["trace"],
+  setup: (props, { emit }) => () => h("div", { class: "tr-json", role: "region", tabindex: 0, "aria-label": props.label }, [h(Entry, { value: props.value, depth: 0, last: true, path: [], trace: props.traced ? (path) => emit("trace", path) : null })]),
 };

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import words
 from ..notices import show_error
-from .data_view import MAX_LINES, DataTable, JsonView, table_of
+from .data_view import MAX_LINES, DataTable, JsonView, OnTrace, table_of
 from .parts import Tabs, box, empty, icon_button, row, text
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Source:
     nothing_hint: str = ""
     marked: int | None = None
     """The item to lead to and to mark, counted from 0."""
+    trace: OnTrace | None = None
+    """Hears which value somebody asks about: the number of the item in all there are, and the path in it."""
 
 
 class PortData:
@@ -88,15 +90,17 @@ class PortData:
         with self._body:
             if not page.items:
                 empty("inbox", self._source.nothing, self._source.nothing_hint, small=True)
-            elif self._how == "json":
-                JsonView().show(page.items)
-            elif not table_of(page.items)[0]:
-                JsonView().show(page.items)  # items without fields: a table would be empty
+            elif self._how == "json" or not table_of(page.items)[0]:  # of items without fields a table would be empty
+                JsonView(on_trace=self._trace_from(page.offset)).mark("json").show(page.items)
             else:
-                DataTable(on_choose=self._on_choose, on_pick=self._on_pick).mark("table").show(
+                DataTable(on_choose=self._on_choose, on_pick=self._on_pick, on_trace=self._source.trace).mark("table").show(
                     page.items, self._offset, -1 if self._source.marked is None else self._source.marked
                 )
         self._paint_bar()
+
+    def _trace_from(self, offset: int) -> OnTrace | None:
+        trace = self._source.trace if self._source else None
+        return None if trace is None else lambda index, path: trace(offset + index, path)
 
     def _paint_bar(self) -> None:
         if self._bar is None:

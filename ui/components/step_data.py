@@ -13,7 +13,9 @@ from engine.model.workflow import ERROR_PORT, Node
 from .. import moments, words
 from ..browser import copy_text
 from ..notices import show_done
-from .parts import Tabs, banner, box, row, text
+from ..passes import Passes, numbers_of
+from .origins import show_origins
+from .parts import Tabs, banner, box, icon_button, row, text
 from .port_data import PortData, Source
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class StepData:
     A row of tabs (one per port, and the log), and below it what the chosen one holds.
 
     `lead` draws what stands before the tabs, `tail` what stands at the end of their row; `nothing` draws what is said while
-    there is no step to show. `on_choose` hears which input item was clicked.
+    there is no step to show. `on_choose` hears which input item was clicked; `label` names a step, `on_step` goes to one in
+    a pass. A step that ran in several passes of a loop is shown as it was in one of them, and a picker leads to the others.
     """
 
     def __init__(
@@ -37,7 +40,14 @@ class StepData:
         lead: Callable[[], Any] | None = None,
         tail: Callable[[], Any] | None = None,
         on_choose: Callable[[int], Any] | None = None,
+        label: Callable[[str], str] = str,
+        on_step: Callable[[str, str], Any] | None = None,
     ) -> None:
+        self._label, self._on_step = label, on_step
+        self._ran: Passes | None = None
+        self._node: Node | None = None
+        self._spec: StepSpec | None = None
+        self._scope: str | None = None
         self._runs, self._nothing = runs, nothing
         self._client = ui.context.client
         self._run_id = ""
@@ -45,6 +55,7 @@ class StepData:
         with box("tr-panel__head"):
             if lead:
                 lead()
+            self._picker = row("tr-passes").mark("passes")
             self._tabs = Tabs({}, "", lambda _: self._show_tab(), label=words.PORTS)
             box("tr-grow")
             self._bar = row()
@@ -56,13 +67,56 @@ class StepData:
         with self._bar:
             self._data.build_bar()
 
-    async def show(self, run_id: str, node: Node | None, spec: StepSpec | None, step: Step | None) -> None:
-        """Show this step; without one, say what `nothing` says."""
-        self._run_id, self._step = run_id, step
+    async def show(
+        self, run_id: str, node: Node | None, spec: StepSpec | None, ran: Passes | None, *, scope: str | None = None
+    ) -> None:
+        """
+        Show this step in the pass `scope`; without a step, say what `nothing` says.
+
+        Without a pass, the one that a person chose for this step stays, else it is the one that failed, else the last.
+        """
+        if scope is not None or (run_id, node and node.id) != (self._run_id, self._node and self._node.id):
+            self._scope = scope
+        self._run_id, self._node, self._spec, self._ran = run_id, node, spec, ran
+        await self._show_pass()
+
+    async def _show_pass(self) -> None:
+        node, ran = self._node, self._ran
+        step = self._step = ran.choose(self._scope) if ran else None
         with self._client:
-            tabs, counts = tabs_of(node, spec, step) if node is not None and step is not None else ({}, {})
+            self._paint_picker()
+            tabs, counts = tabs_of(node, self._spec, step) if node is not None and step is not None else ({}, {})
             self._tabs.offer(tabs, counts)
             await self._show_tab()
+
+    def _paint_picker(self) -> None:
+        self._picker.clear()
+        ran, step = self._ran, self._step
+        self._picker.set_visibility(ran is not None and len(ran) > 1)
+        if ran is None or step is None or len(ran) < 2:
+            return
+        at = ran.steps.index(step)
+        with self._picker:
+            before = icon_button("chevron_left", words.PASS_BEFORE, lambda: self._go(at - 1), small=True, mark="pass-before")
+            text(words.PASS, "tr-muted tr-small")
+            number = ui.number(value=at + 1, min=1, max=len(ran), step=1, format="%d")
+            number.on_value_change(lambda event: self._go(int(event.value) - 1) if event.value else None)
+            number.props("outlined dense debounce=300").classes("tr-input tr-passes__no").mark("pass")
+            number.props["aria-label"] = words.PASS
+            text(words.of_passes(len(ran), ran.failed), "tr-muted tr-small tr-num").mark("pass-count")
+            if len(numbers_of(step.scope)) > 1:
+                text(words.in_pass(numbers_of(step.scope)), "tr-muted tr-small tr-num").mark("pass-nested")
+            after = icon_button("chevron_right", words.PASS_AFTER, lambda: self._go(at + 1), small=True, mark="pass-after")
+            before.set_enabled(at > 0)
+            after.set_enabled(at + 1 < len(ran))
+            failed = ran.failed_after(at)
+            if failed is not None and failed != at:
+                icon_button("error", words.PASS_FAILED, lambda: self._go(failed), small=True, mark="pass-failed")
+
+    async def _go(self, at: int) -> None:
+        if self._ran is not None and 0 <= at < len(self._ran):
+            self._scope = self._ran.steps[at].scope
+            await self._show_pass()
 
     async def _show_tab(self) -> None:
         step = self._step
@@ -96,8 +150,24 @@ class StepData:
         hint = words.SKIPPED_HINT if step.status == StepStatus.SKIPPED else ""
         marked = failed_item(step.error) if way == "in" else None
         await self._data.show(
-            Source(lambda offset, limit: page(run_id, node_id, port, offset=offset, limit=limit), nothing, hint, marked)
+            Source(
+                lambda offset, limit: page(run_id, node_id, port, offset=offset, limit=limit, scope=step.scope),
+                nothing,
+                hint,
+                marked,
+                trace=lambda item, path: self._trace(step, way, port, item, path),
+            )
         )
+
+    async def _trace(self, step: Step, way: str, port: str, item: int, path: str) -> None:
+        with self._client:
+            await show_origins(
+                lambda: self._runs.lineage(
+                    str(step.run_id), step.node, item, port=port, path=path, scope=step.scope, arrived=way == "in"
+                ),
+                label=self._label,
+                on_step=self._on_step,
+            )
 
 
 def tabs_of(node: Node, spec: StepSpec | None, step: Step) -> tuple[dict[str, str], dict[str, str]]:

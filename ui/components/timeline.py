@@ -11,6 +11,7 @@ from nicegui.element import Element
 from engine.model.run import Run, Step
 
 from .. import moments, words
+from ..passes import Passes
 from .parts import box, empty, text
 
 MOST = 300  # bars on one page; a run with more steps shows the first ones and says so
@@ -25,15 +26,17 @@ class Timeline:
         self._bars: dict[str, Element] = {}
         self._chosen: str | None = None
 
-    def show(self, run: Run, steps: Sequence[Step], label: Callable[[str], str], now: datetime) -> None:
-        """Draw the steps of a run; bars of steps under way end now."""
+    def show(self, run: Run, ran: Sequence[Passes], label: Callable[[str], str], now: datetime) -> None:
+        """Draw the steps of a run; bars of steps under way end now. A step in passes of a loop has one bar."""
+        steps = [one.whole for one in ran]
         self._root.clear()
         self._bars.clear()
         began, span = extent(run, steps, now)
         with self._root:
             if not steps:
                 empty("hourglass_empty", words.NO_STEPS_YET, words.NO_STEPS_YET_TEXT, small=True)
-            for step in steps[:MOST]:
+            for one in ran[:MOST]:
+                step = one.whole
                 line = box("tr-gantt__row", tag="button").props("type=button").mark(f"bar-{step.node}")
                 line.props["data-state"] = str(step.status)
                 line.on("click", lambda _, node=step.node: self._on_choose(node))
@@ -46,7 +49,9 @@ class Timeline:
                         bar = box("tr-gantt__bar")
                         bar.style(f"left: {left:.2f}%; width: max(3px, {width:.2f}%)")
                     detail = words.state(str(step.status)) if step.status == "skipped" else moments.span(took)
-                    if step.attempts > 1:
+                    if len(one) > 1:
+                        detail = words.passes(len(one), one.failed)
+                    elif step.attempts > 1:
                         detail += f" · {words.plural(step.attempts, 'try', 'tries')}"
                     text(detail, "tr-gantt__took tr-num")
                 self._bars[step.node] = line

@@ -175,7 +175,7 @@ class Board:
 def statuses(document: Document, steps: dict[str, Live]) -> tuple[dict[str, NodeStatus], dict[str, int]]:
     """Return the state of the nodes and the item counts of the lines, as the canvas wants them."""
     nodes = {
-        node: NodeStatus(live.state, live.items, live.ms, live.error["message"] if live.error else None)  # type: ignore[arg-type]
+        node: NodeStatus(live.state, live.items, live.ms, live.error["message"] if live.error else None, live.passes)  # type: ignore[arg-type]
         for node, live in steps.items()
         if node in document.nodes
     }

@@ -10,6 +10,7 @@ from nicegui import ui
 from .. import moments, words
 from ..components.parts import Pill, box, empty, link, row, text
 from ..components.step_data import StepData
+from ..passes import fold_passes
 from .board import in_background
 from .desk import Desk
 
@@ -17,12 +18,20 @@ from .desk import Desk
 class DataPanel:
     """Follows the selection and the run; reads again only when one of them moved."""
 
-    def __init__(self, desk: Desk, *, on_choose: Callable[[int], Any] | None = None) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, reveal: Callable[[str], Any], on_choose: Callable[[int], Any] | None = None) -> None:
+        self._desk, self._reveal = desk, reveal
         self._client = ui.context.client
         self._shown: tuple[Any, ...] = ()
+        self._scope: str | None = None
         with box("tr-panel", tag="section").props(f'aria-label="{words.DATA}"'):
-            self._data = StepData(desk.studio.runs, nothing=self._say_nothing, tail=self._build_run_line, on_choose=on_choose)
+            self._data = StepData(
+                desk.studio.runs,
+                nothing=self._say_nothing,
+                tail=self._build_run_line,
+                on_choose=on_choose,
+                label=self._label,
+                on_step=self._go_to,
+            )
         for topic in ("selection", "run"):
             desk.on(topic, self.refresh)
         desk.on("steps", self._maybe_refresh)
@@ -47,13 +56,26 @@ class DataPanel:
     async def _load(self) -> None:
         desk, node = self._desk, self._desk.node
         self._shown = self._state()
-        step = None
+        ran = None
         if node is not None and desk.run is not None and node.id in desk.steps:
-            steps = await desk.studio.runs.steps(desk.run.id)
-            step = next((step for step in steps if step.node == node.id), None)
+            ran = fold_passes(await desk.studio.runs.steps(desk.run.id)).get(node.id)
         if self._state() == self._shown:  # else something else was chosen meanwhile, and is on its way
             run_id = desk.run.id if desk.run else ""
-            await self._data.show(run_id, node, desk.spec(node) if node else None, step)
+            scope, self._scope = self._scope, None
+            await self._data.show(run_id, node, desk.spec(node) if node else None, ran, scope=scope)
+
+    def _label(self, node_id: str) -> str:
+        node = self._desk.draft.document.nodes.get(node_id)  # type: ignore[call-overload]
+        return node.label if node else node_id
+
+    def _go_to(self, node_id: str, scope: str) -> None:
+        """Show a step in one of its passes; one that the drawing no longer has is left alone."""
+        if node_id in self._desk.draft.document.nodes:
+            self._scope = scope
+            if self._desk.selected == (node_id,):
+                self.refresh()
+            else:
+                self._reveal(node_id)
 
     def _say_nothing(self) -> None:
         if self._desk.run is None:

@@ -14,6 +14,9 @@ from engine.model.run import FINAL, Run, RunStatus, Step
 from engine.model.workflow import Node
 from engine.service.runs import RunFilter
 
+from .. import words
+from ..passes import Passes, fold_passes, is_own_pass, says_most
+
 if TYPE_CHECKING:
     from engine.model.problems import Problem
     from engine.service import Studio
@@ -33,6 +36,8 @@ class Live:
     ms: float | None = None
     error: dict[str, Any] | None = None
     attempt: int = 1
+    passes: str = ""
+    """How many passes of loops ran it, in words; empty where there is but one."""
 
     @property
     def items(self) -> int | None:
@@ -55,6 +60,7 @@ class Desk:
         self.is_saved = True
         self.run: Run | None = None
         self.steps: dict[str, Live] = {}
+        self._in_passes: dict[str, dict[str, Live]] = {}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     def on(self, topic: str, listener: Callable[[], None]) -> None:
@@ -115,7 +121,7 @@ class Desk:
     # ------------------------------------------------------------------ the run that is shown
     async def show_run(self, run: Run | None) -> None:
         """Show this run on the canvas and in the data panel."""
-        self.run, self.steps = run, {}
+        self.run, self.steps, self._in_passes = run, {}, {}
         if run is not None:
             await self._read_steps()
         self.tell("run")
@@ -129,8 +135,10 @@ class Desk:
     async def _read_steps(self) -> None:
         if self.run is None:
             return
-        for step in await self.studio.runs.steps(self.run.id):
-            self.steps[step.node] = live_of(step)
+        self._in_passes = {}
+        for node, ran in fold_passes(await self.studio.runs.steps(self.run.id)).items():
+            self._in_passes[node] = {step.scope: live_of(step) for step in ran.steps}
+            self.steps[node] = live_of_passes(ran)
 
     def concerns(self, event: Event) -> bool:
         """Whether an event belongs to the run that is shown."""
@@ -138,21 +146,19 @@ class Desk:
 
     async def hear(self, events: Any) -> None:
         """Take in events of the shown run, a lot at a time."""
-        is_over = False
+        is_over, moved = False, set()
         for event in events:
             if not self.concerns(event):
                 continue
             match event:
-                case StepStarted():
-                    self.steps[event.node] = Live("running", attempt=event.attempt)
-                case StepFinished():
-                    self.steps[event.node] = Live(
-                        event.status, dict(event.ports), event.duration_ms, dict(event.error) if event.error else None
-                    )
-                case StepRetrying():
-                    self.steps[event.node] = Live("waiting", error=dict(event.error), attempt=event.attempt)
+                case StepStarted() | StepFinished() | StepRetrying():
+                    if not is_own_pass(event.node, event.scope):
+                        self._in_passes.setdefault(event.node, {})[event.scope] = _live_of_event(event)
+                        moved.add(event.node)
                 case RunStarted() | RunFinished():
                     is_over = is_over or isinstance(event, RunFinished)
+        for node in moved:
+            self.steps[node] = together(list(self._in_passes[node].values()))
         self.tell("steps")
         if is_over and self.run is not None:
             self.run = await self.studio.runs.get(self.run.id)
@@ -178,3 +184,39 @@ def live_of(step: Step) -> Live:
         dict(step.error) if step.error else None,
         step.attempts,
     )
+
+
+def live_of_passes(ran: Passes) -> Live:
+    """Return a step with all its passes as one."""
+    live = live_of(ran.whole)
+    live.passes = words.passes(len(ran), ran.failed)
+    return live
+
+
+def together(passes: list[Live]) -> Live:
+    """Return what is known of a step in its passes (at least one) as one."""
+    if len(passes) == 1:
+        return passes[0]
+    failed = [live for live in passes if live.state == "failed"]
+    ports: dict[str, int] = {}
+    for live in passes:
+        for port, count in live.ports.items():
+            ports[port] = ports.get(port, 0) + count
+    return Live(
+        says_most({live.state for live in passes}),
+        ports,
+        sum(live.ms or 0.0 for live in passes),
+        failed[0].error if failed else None,
+        max(live.attempt for live in passes),
+        words.passes(len(passes), len(failed)),
+    )
+
+
+def _live_of_event(event: StepStarted | StepFinished | StepRetrying) -> Live:
+    match event:
+        case StepStarted():
+            return Live("running", attempt=event.attempt)
+        case StepRetrying():
+            return Live("waiting", error=dict(event.error), attempt=event.attempt)
+        case _:
+            return Live(event.status, dict(event.ports), event.duration_ms, dict(event.error) if event.error else None)

@@ -84,7 +84,7 @@ class Editor:
                 with split.before, box("tr-canvasbox"):
                     self._board = Board(desk, on_open=self._open, on_quick_add=self._quick_add, on_command=self._command)
                 with split.after:
-                    DataPanel(desk, on_choose=self._choose_item)
+                    DataPanel(desk, reveal=self._board.reveal, on_choose=self._choose_item)
             self._inspector = Inspector(desk, test_part=self._test_part, paste=self._paste)
         desk.on("over", self._run_over)
         self._quick = QuickAdd(studio.catalog, self._add_quick)

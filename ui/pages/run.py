@@ -9,7 +9,7 @@ from nicegui import ui
 
 from engine.errors import NotFound
 from engine.events.types import Event, RunFinished, RunStarted, StepFinished, StepRetrying, StepStarted
-from engine.model.run import FINAL, Run, RunStatus, Step
+from engine.model.run import FINAL, Run, RunStatus
 from engine.model.workflow import Document
 
 from .. import moments, words
@@ -20,11 +20,12 @@ from ..components.timeline import Timeline
 from ..editor.board import in_background, statuses
 from ..editor.canvas import Canvas
 from ..editor.desk import Live as Moment
-from ..editor.desk import live_of
+from ..editor.desk import live_of_passes
 from ..editor.views import look
 from ..frame import frame, trail
 from ..live import Live
 from ..notices import guarded
+from ..passes import Passes, fold_passes
 from ..session import current_studio
 from ..theme import FAVICON
 
@@ -60,7 +61,8 @@ class RunPage:
 
     def __init__(self, studio: Studio, run: Run, document: Document) -> None:
         self._studio, self._run, self._document = studio, run, document
-        self._steps: dict[str, Step] = {}
+        self._steps: dict[str, Passes] = {}
+        self._scope: str | None = None
         self._chosen: str | None = None
         with box("tr-run"):
             with box("tr-run__head"):
@@ -80,19 +82,21 @@ class RunPage:
                     text(words.STEPS, "tr-run__title", tag="h2")
                     self._timeline = Timeline(self._choose_from_timeline)
                 with box("tr-run__data"):
-                    self._data = StepData(studio.runs, nothing=_say_nothing, lead=self._build_title)
+                    self._data = StepData(
+                        studio.runs, nothing=_say_nothing, lead=self._build_title, label=self._label, on_step=self._go_to
+                    )
 
     async def load(self) -> None:
         """Read the steps and show everything."""
-        self._steps = {step.node: step for step in await self._studio.runs.steps(self._run.id)}
+        self._steps = fold_passes(await self._studio.runs.steps(self._run.id))
         self._paint()
         removed = await self._studio.runs.data_removed((self._run.id,))
         if self._run.id in removed:
             with self._notes:
                 banner(words.data_removed(removed[self._run.id]), kind="info", icon_name="delete_sweep")
         if self._chosen is None:
-            failed = next((node for node, step in self._steps.items() if step.status == "failed"), None)
-            done = [node for node, step in self._steps.items() if step.status == "succeeded"]
+            failed = next((node for node, ran in self._steps.items() if ran.whole.status == "failed"), None)
+            done = [node for node, ran in self._steps.items() if ran.whole.status == "succeeded"]
             self._chosen = failed or (done[-1] if done else None)
         await self._show_step()
 
@@ -100,7 +104,7 @@ class RunPage:
         """Steps moved, or the run ended."""
         self._run = await self._studio.runs.get(self._run.id)
         before = self._steps.get(self._chosen or "")
-        self._steps = {step.node: step for step in await self._studio.runs.steps(self._run.id)}
+        self._steps = fold_passes(await self._studio.runs.steps(self._run.id))
         self._paint()
         if self._chosen is None or self._steps.get(self._chosen) != before:
             await self._show_step()
@@ -136,7 +140,8 @@ class RunPage:
             _fact(words.COLUMN_TOOK, moments.span(run.duration_ms) or "–")
             _fact(words.COLUMN_STARTED_BY, words.started_by(run.trigger, is_retry=run.retry_of is not None))
             _fact(
-                words.STEPS, f"{sum(step.status == 'succeeded' for step in self._steps.values())} / {len(self._document.nodes)}"
+                words.STEPS,
+                f"{sum(ran.whole.status == 'succeeded' for ran in self._steps.values())} / {len(self._document.nodes)}",
             )
             _fact(words.VERSION, (run.version_id or "")[:10])
         self._error.clear()
@@ -167,7 +172,7 @@ class RunPage:
         self._show_status()
 
     def _show_status(self) -> None:
-        moments_of: dict[str, Moment] = {node: live_of(step) for node, step in self._steps.items()}
+        moments_of: dict[str, Moment] = {node: live_of_passes(ran) for node, ran in self._steps.items()}
         nodes, edges = statuses(self._document, moments_of)
         self._canvas.status(nodes, edges)
 
@@ -181,13 +186,20 @@ class RunPage:
         self._canvas.focus(node_id)
         self._choose(node_id)
 
+    async def _go_to(self, node_id: str, scope: str) -> None:
+        """Show a step in one of its passes."""
+        self._chosen, self._scope = node_id, scope
+        self._canvas.focus(node_id)
+        await self._show_step()
+
     async def _show_step(self) -> None:
-        node_id = self._chosen
+        node_id, scope = self._chosen, self._scope
+        self._scope = None
         self._timeline.choose(node_id)
         node = self._document.nodes.get(node_id) if node_id else None  # type: ignore[call-overload]
         self._step_title.text = node.label if node else ""
         spec = self._studio.catalog.find(node.use) if node else None
-        await self._data.show(self._run.id, node, spec, self._steps.get(node_id or ""))
+        await self._data.show(self._run.id, node, spec, self._steps.get(node_id or ""), scope=scope)
 
     def _build_title(self) -> None:
         self._step_title = text("", "tr-strong tr-clip")

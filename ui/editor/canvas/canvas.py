@@ -200,7 +200,9 @@ class Canvas(Element, component="canvas.js", esm={"treadle-canvas": "dist"}):
 
     def _send_status(self, nodes: Mapping[str, NodeStatus], counts: Mapping[str, int]) -> None:
         if nodes or counts:
-            rows = {node_id: [s.state, s.items, s.ms, s.error] for node_id, s in nodes.items()}
+            rows = {
+                node_id: [s.state, s.items, s.ms, s.error, *([s.passes] if s.passes else [])] for node_id, s in nodes.items()
+            }
             self._call("status", {"nodes": rows, "edges": dict(counts)})
 
     def _call(self, method: str, *arguments: Any) -> None:

@@ -80,12 +80,13 @@ class CanvasEdge:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """How a node stands in the run that is shown: `items` that left it, `ms` it took, the `error` in one sentence."""
+    """How a node stands in the run that is shown: `items` that left it, `ms` it took, `error` and `passes` in words."""
 
     state: RunState
     items: int | None = None
     ms: float | None = None
     error: str | None = None
+    passes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ export function useLive() {
   function of(id) {
     let status = nodes.get(id);
     if (!status) {
-      status = shallowReactive({ state: null, items: null, ms: null, error: null });
+      status = shallowReactive({ state: null, items: null, ms: null, error: null, passes: "" });
       nodes.set(id, status);
     }
     return status;
   }
 
   function push({ nodes: rows = {}, edges = {} }) {
-    for (const [id, [state, items, ms, error]] of Object.entries(rows)) Object.assign(of(id), { state, items, ms, error });
+    for (const [id, [state, items, ms, error, passes = ""]] of Object.entries(rows)) Object.assign(of(id), { state, items, ms, error, passes });
     for (const [id, count] of Object.entries(edges)) counts.set(id, count);
   }
 
   function clear() {
-    for (const status of nodes.values()) Object.assign(status, { state: null, items: null, ms: null, error: null });
+    for (const status of nodes.values()) Object.assign(status, { state: null, items: null, ms: null, error: null, passes: "" });
     counts.clear();
   }
 
