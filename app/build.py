@@ -16,6 +16,7 @@ from engine.clock import Clock, SystemClock
 from engine.code.packages import Packages
 from engine.code.pool import CodePool
 from engine.events.bus import EventBus
+from engine.maintenance.callers import Callers
 from engine.maintenance.indexer import Indexer
 from engine.maintenance.pruner import Pruner
 from engine.model.workflow import Keep
@@ -80,6 +81,7 @@ class Treadle:
             code=self.code,
         )
         self.triggers = Triggers(store, self.worker, catalog, clock, inbox_limit=settings.inbox_limit)
+        self.callers = Callers(store)
         self.indexer = Indexer(store, clock)
         self.replayer = Replayer(store, clock, bus)
         self.pruner = Pruner(
@@ -126,6 +128,8 @@ class Treadle:
         services: list[Service] = [self.store]
         if engine:
             services += [self.http, self.code, self.worker if resume else _WithoutResuming(self.worker)]
+        if engine and resume:
+            services.append(self.callers)
         if triggers:
             services += [self.triggers, self.replayer, self.pruner, *([self.indexer] if self.settings.search == "on" else [])]
         await self._lifecycle.start(services)

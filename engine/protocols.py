@@ -569,6 +569,13 @@ class UnitOfWork(Protocol):
     failures: Failures
     replays: Replays
 
+    def settle_missed(self, limit: int = 1000) -> int:
+        """
+        Wake calls that wait for children of which none is on its way, and let a held one begin; returns how many calls.
+
+        The journal tells the worker once that is committed.
+        """
+
     def ring(self) -> None:
         """Say that a run was queued, so that the worker looks for it once the transaction is committed."""
 

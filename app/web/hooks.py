@@ -174,7 +174,7 @@ class Hooks:
         await send_json(send, 200, finished["outputs"], (SANDBOX,))
 
     async def _over(self, run_id: RunId, send: Send) -> Run | None:
-        run = await self._worker.wait(run_id, self._patience)
+        run = await self._worker.outcome(run_id, self._patience)
         if run.status.is_final:
             return run
         await self._too_late(run_id, send)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from engine.clock import Clock
@@ -39,11 +40,12 @@ from .endings import Endings
 from .env import RunEnv, Unlock
 from .express import MOST_ITEMS, find_express
 from .feeding import Feeder, documents_of
-from .flight import Flight, carry, ended, finished_event, queued_event, too_late
+from .flight import PARKED, Flight, carry, ended, finished_event, queued_event, too_late
 from .folders import Folders
 from .following import follow
 from .fork import Fork, fork_run
 from .links import load_links
+from .patience import Patience
 from .payloads import body_of, decode_batch, encode_batch
 from .places import dropped_error, lease_key, place_of, superseded_error
 from .planner import Plan, sample_items
@@ -124,6 +126,7 @@ class Worker:
         self._is_express = False
         self._takes_all = True
         self._submitted: set[RunId] = set()
+        self._patience = Patience()
 
     # — start and stop —
 
@@ -179,6 +182,7 @@ class Worker:
             flight.close()
         self._flights.clear()
         self._ghosts.clear()
+        self._patience.close()
         with suppress(TimeoutError):  # on a disk that refuses: closing the store tries once more, and says what is left behind
             async with asyncio.timeout(self._grace.total_seconds()):
                 await reach_disk(self.store.journal)
@@ -405,6 +409,8 @@ class Worker:
         done = asyncio.get_running_loop().create_future()
         flight = Flight(run, plan, done, items if items is not None else [], is_stored)
         self._flights[run.id] = flight
+        if self._patience.is_needed:
+            flight.asking = self._patience.comes_back(run.id)
         return flight
 
     def _enqueue(self, flight: Flight) -> None:
@@ -429,6 +435,8 @@ class Worker:
             return self._flight(run, plan, is_stored=True)
         flight.run, flight.plan = run, plan
         self._flights[run.id] = flight
+        if self._patience.is_needed:
+            flight.asking = [*(flight.asking or ()), *(self._patience.comes_back(run.id) or ())]
         return flight
 
     def key_of(self, run: Run, document: Document, payload: bytes) -> str:
@@ -512,23 +520,40 @@ class Worker:
         """
         Return what the run answers to its caller, None when it ends without an answer; what it shows is on disk.
 
-        Raises `TimeoutError` when it has not answered in time; the run goes on.
+        A run that parks is waited for until it is taken up again here. Raises `TimeoutError` when it has not answered in time;
+        the run goes on. Raises `NotFound`.
         """
         flight = self._flights.get(run_id)
         if flight is None:
             found = None if run_id in self._recent else await self._look_up(run_id)
-            if found is None or isinstance(found, Run):
+            if found is None or (isinstance(found, Run) and (found.status not in PARKED or not self._is_running)):
                 return None
-            flight = found
-        if flight.response is not None:
+            flight = None if isinstance(found, Run) else found
+        if flight is not None and flight.response is not None:
             return flight.response
-        waiter = flight.ask()
+        waiter = flight.ask() if flight is not None else self._patience.ask(run_id)
         alarm = timeout and asyncio.get_running_loop().call_later(timeout.total_seconds(), too_late, waiter)
         try:
             return await waiter
         finally:
             if alarm:
                 alarm.cancel()
+            self._patience.forget(run_id, waiter)
+
+    async def outcome(self, run_id: RunId, timeout: timedelta) -> Run:  # noqa: ASYNC109 - work goes on
+        """
+        Return the run once it is over, however often it parks, or as it stands when the time is up or the worker stops.
+
+        Raises `NotFound`.
+        """
+        until = monotonic() + timeout.total_seconds()
+        while True:
+            run = await self._wait(run_id, timedelta(seconds=max(0.0, until - monotonic())))
+            left = until - monotonic()
+            if run.status.is_final or left <= 0 or not self._is_running:
+                return run
+            if run_id not in self._flights and run_id not in self._recent:
+                await self._patience.until_back(run_id, left)
 
     async def _look_up(self, run_id: RunId) -> Run | Flight:
         """Return a run that is in no hand; one that waits in the store as a flight, so that its end can be waited for."""
@@ -574,10 +599,11 @@ class Worker:
         return run
 
     def _tell_ghost(self, run: Run) -> None:
-        """Tell those who wait for a run that stood in the store that it is over."""
+        """Tell those who wait for a run that stood in the store, queued or parked, that it is over."""
         if (ghost := self._ghosts.pop(run.id, None)) is not None:
             ghost.run = run
             ghost.close()
+        self._patience.is_over(run.id)
 
     async def decide(
         self, run_id: RunId, decision: Decision, *, node: NodeId | None = None, items: Sequence[int] | None = None
@@ -666,6 +692,9 @@ class Worker:
             self._bell.set()
         if flight.run.status.is_final:
             self._remember(flight.run)
+        elif flight.asking and flight.run.status in PARKED and self._is_running:
+            self._patience.keep(flight.run.id, flight.asking)
+            flight.asking = None
         flight.close()
         if self.bus.is_heard and flight.run.status is not RunStatus.RUNNING:
             self.bus.publish((finished_event(flight.run, self.clock.now()),))

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, not_, or_, select, text, update
 
 from engine.ids import RunId
-from engine.model.run import Run, RunStatus
+from engine.model.run import FINAL, Run, RunStatus
 from engine.model.waits import Waking
 from engine.protocols import Runs, Waits
 
@@ -28,6 +28,7 @@ Call = tuple[RunId, str]
 """A run and the call in it that waits."""
 
 _RUN: Final = tables.runs.c
+_WAIT: Final = tables.waits.c
 
 
 def calls_of(ended: Sequence[Run]) -> Counter[Call]:
@@ -60,6 +61,22 @@ def wake_callers(
             )
             has_queued = has_queued or queued.rowcount > 0
     return woken, has_queued
+
+
+def missed_calls(connection: Connection, limit: int) -> list[Call]:
+    """
+    Return calls that wait although none of their children is on its way: all are over, or all that are not are held back.
+
+    There are none as long as every end is settled in its own transaction; this is the net below that.
+    """
+    children = tables.runs.alias("children")
+    is_child = (children.c.parent_run_id == _WAIT.name) & (children.c.parent_step == _WAIT.key)
+    is_over = children.c.status.in_([status.value for status in FINAL])
+    is_held = (children.c.status == RunStatus.WAITING.value) & children.c.started_at.is_(None)
+    on_its_way = select(children.c.id).where(is_child, not_(or_(is_over, is_held))).exists()
+    waiting = select(_WAIT.name, _WAIT.key).where(_WAIT.kind == "child", _WAIT.woken_at.is_(None), not_(on_its_way))
+    rows = connection.execute(waiting.distinct().limit(limit)).all()
+    return [(RunId(row[0]), str(row[1])) for row in rows]
 
 
 def cancel_children(connection: Connection, runs: Runs, ended: Sequence[Run]) -> set[RunId]:

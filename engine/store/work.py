@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -26,7 +27,7 @@ from engine.protocols import (
     Workflows,
 )
 
-from .children import Call, calls_of, cancel_children, wake_callers
+from .children import Call, calls_of, cancel_children, missed_calls, wake_callers
 from .failures import SqlFailures
 from .firings import SqlFirings
 from .payloads import Payloads
@@ -75,6 +76,21 @@ class SqlUnitOfWork:
             self.has_rung = self.has_rung or has_queued
         if concerned and self._settle is not None:
             self._settle(self, concerned)
+
+    def settle_missed(self, limit: int = 1000) -> int:
+        """
+        Wake calls that wait for children of which none is on its way, and let a held one begin; returns how many calls.
+
+        The journal tells the worker once that is committed.
+        """
+        missed = missed_calls(self._connection, limit)
+        if missed:
+            woken, has_queued = wake_callers(
+                self._connection, self.waits, Counter(dict.fromkeys(missed, 1)), (), now=self._clock.now()
+            )
+            self.woken |= woken
+            self.has_rung = self.has_rung or has_queued
+        return len(missed)
 
     def ring(self) -> None:
         """Say that a run was queued, so that the worker looks for it once the transaction is committed."""

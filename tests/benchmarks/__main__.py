@@ -19,6 +19,7 @@ from rich.console import Console
 
 from app.interpreter import tune_interpreter
 
+from .bench_calls import call_rows
 from .bench_code import code_rows
 from .bench_dbos import dbos_rows
 from .bench_durable import durable_rows, hundred_rows, machine_rows
@@ -50,6 +51,7 @@ GROUPS: dict[str, Group] = {
     "postgresql": postgresql_rows,
     "restart": restart_rows,
     "loops": loop_rows,
+    "calls": call_rows,
     "items": item_rows,
     "expressions": expression_rows,
     "code": code_rows,
