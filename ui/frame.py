@@ -8,15 +8,22 @@ from contextlib import contextmanager
 from nicegui import ui
 from nicegui.element import Element
 
+from engine.errors import TreadleError
+from engine.events.types import Event, RunFinished
+from engine.model.failures import FailureFilter
+
 from . import words
 from .browser import KEY, listen_for_keys, remember_theme
 from .components.parts import box, icon, icon_button, link, row, text
 from .help import show_shortcuts
+from .live import Live
+from .session import current_studio
 from .theme import apply_theme, chosen_theme
 
 PLACES = (
     ("/", "account_tree", words.WORKFLOWS),
     ("/runs", "history", words.RUNS),
+    ("/failures", "report", words.FAILURES),
     ("/inbox", "how_to_reg", words.INBOX),
     ("/calendar", "calendar_month", words.CALENDAR),
     ("/settings", "tune", words.SETTINGS),
@@ -39,6 +46,8 @@ def frame(title: str, *, here: str, wide: bool = False) -> Iterator[Element]:
                 with link(target, "tr-nav tr-nav--here" if target == here else "tr-nav"):
                     icon(icon_name)
                     text(label)
+                    if target == "/failures":
+                        count_failures()
             box("tr-grow")
             with row("tr-side__foot"):
                 theme_button(dark)
@@ -47,6 +56,25 @@ def frame(title: str, *, here: str, wide: bool = False) -> Iterator[Element]:
             content = box("tr-page tr-page--wide" if wide else "tr-page")
     with content:
         yield content
+
+
+def count_failures() -> None:
+    """Show beside the place how many failures wait for somebody; it follows while the page is open."""
+    studio, shown = current_studio(), text("", "tr-nav__count").mark("failures-count")
+    shown.set_visibility(False)
+
+    async def count(events: Sequence[Event] = ()) -> None:
+        try:
+            waiting = await studio.failures.count(FailureFilter(states=("open",)))
+        except TreadleError:
+            waiting = 0  # who may not see failures sees no count of them either
+        shown.text = f"{waiting:,}" if waiting < 1000 else "999+"
+        shown.props["aria-label"] = words.failures_waiting(waiting)
+        shown.set_visibility(waiting > 0)
+
+    ui.context.client.on_connect(count)
+    # Where nothing waits, a run that went well changes nothing: it costs no query.
+    Live(studio, count, RunFinished, concerns=lambda event: shown.visible or getattr(event, "status", "") == "failed")
 
 
 def brand_mark() -> Element:

@@ -615,3 +615,102 @@ def disk_total(total: str, used: str, quota: str, room: str) -> str:
     limit = f" of {quota}" if quota else ""
     left = f"; {room} left on the disk" if room else ""
     return f"In all {total}; runs take {used}{limit}{left}."
+
+
+# ------------------------------------------------------------------ failures
+FAILURES = "Failures"
+SEARCH_FAILURES = "Search failures"
+FAILURE_STATES = {
+    "open": "Open",
+    "replaying": "Being replayed",
+    "resolved": "Resolved",
+    "replaced": "Failed again",
+    "discarded": "Put away",
+}
+FAILURE_VIEWS = {"": "Open or being replayed", **FAILURE_STATES, "any": "Any state"}
+ANY_FAILURE_STATE = "State"
+COLUMN_COUNT = "Count"
+COLUMN_CAUSE = "Cause"
+COLUMN_FIRST = "First"
+COLUMN_LAST = "Last"
+NO_FAILURES = "Nothing waits for you"
+NO_FAILURES_TEXT = (
+    "A run that fails comes here, with others of the same cause; tests do not. From here it is replayed or put away."
+)
+NO_SUCH_FAILURES = "No failure passes these filters"
+NO_SUCH_FAILURES_TEXT = "Choose another workflow or state, or clear the search."
+GROUP_GONE_HINT = "Its failures may have been cleared away. The list shows what there is."
+MORE_FAILURES = "Show more"
+REPLAY = "Replay"
+REPLAY_ONE = "Replay this run"
+REPLAY_TEXT = "Each run is repeated once. Those that succeed leave this page; those that fail again come back."
+REPLAY_FROM = "Where to begin"
+REPLAY_FROMS = {"failed_step": "At the failed step", "start": "At the start: everything is done again"}
+REPLAY_VERSION = "Version"
+REPLAY_VERSIONS = {"same": "The one that failed", "newest": "The newest"}
+REPLAY_AT_ONCE = "Runs at the same time"
+REPLAY_ITEMS = "Other items (JSON, or nothing), from the start"
+REPLAYS = "Replays"
+REPLAY_STATES = {"running": "Running", "done": "Done", "cancelled": "Cancelled"}
+CANCEL_REPLAY = "Cancel"
+SHOW_REPLAY_RUN = "Show the repetition"
+DISCARD = "Put away"
+DISCARD_ONE = "Put this one away"
+DISCARD_TEXT = "New failures of the same cause come here again. This can be undone."
+DISCARD_REASON = "Why nothing has to be done about it"
+BRING_BACK = "Bring back"
+CAUSE_CODE = "Error"
+CAUSE_STATUS = "Answer"
+FAMILY = "Runs that belong together"
+MORE_CALLED_RUNS = "It called more runs than are shown here."
+THIS_RUN = "this run"
+
+
+def failures_waiting(count: int) -> str:
+    return plural(count, "open failure")
+
+
+def replay_all(count: int) -> str:
+    return f"Replay all {count:,}" if count > 1 else REPLAY
+
+
+def discard_all(count: int) -> str:
+    return f"Put away all {count:,}" if count > 1 else DISCARD
+
+
+def of_workflows(counts: dict[str, int]) -> str:
+    """Return whose failures they are: `Orders 12 · Invoices 3`, at most four by name."""
+    named = [f"{name} {count:,}" if len(counts) > 1 else name for name, count in list(counts.items())[:4]]
+    more = len(counts) - len(named)
+    return " · ".join([*named, *([f"and {plural(more, 'more workflow')}"] if more else [])])
+
+
+def being_replayed(count: int) -> str:
+    return f"{count:,} being replayed"
+
+
+def replay_progress(finished: int, total: int, counts: dict[str, int]) -> str:
+    """Return how far a replay is: `7 of 20 · 5 succeeded, 2 failed again`."""
+    names = {"succeeded": "succeeded", "failed": "failed again", "cancelled": "cancelled", "skipped": "skipped"}
+    ends = ", ".join(f"{counts[state]:,} {name}" for state, name in names.items() if counts.get(state))
+    return f"{finished:,} of {total:,}" + (f" · {ends}" if ends else "")
+
+
+def put_away(count: int) -> str:
+    return f"{plural(count, 'failure')} put away."
+
+
+def brought_back(count: int) -> str:
+    return f"{plural(count, 'failure')} came back."
+
+
+def put_away_because(reason: str, by: str) -> str:
+    return f"Put away by {by}: {reason}" if by else f"Put away: {reason}"
+
+
+def alerted(names: Sequence[str]) -> str:
+    return f"Told {', '.join(names)}"
+
+
+def not_alerted(workflow: str, problem: str) -> str:
+    return f"{workflow} was not told: {problem}"

@@ -63,7 +63,7 @@ def ask_to_fork(studio: Studio, run: Run, node: str | None, label: str) -> None:
                 new = await studio.runs.fork(
                     run.id,
                     at=node,
-                    input=_items(items.value),
+                    input=items_of(items.value),
                     document=use.value,
                     effects={name: select.value for name, select in chosen.items()},
                     is_dry=bool(dry.value),
@@ -87,7 +87,8 @@ def ask_to_fork(studio: Studio, run: Run, node: str | None, label: str) -> None:
             button(words.FORK, go, icon="call_split", kind="primary", mark="fork-go")
 
 
-def _items(written: str | None) -> Any:
+def items_of(written: str | None) -> Any:
+    """Return the items somebody wrote as JSON, None for nothing; raises `BadRequest`."""
     if not (written or "").strip():
         return None
     try:

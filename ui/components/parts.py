@@ -173,6 +173,14 @@ def search(placeholder: str, on_change: Callable[[str], Any], *, mark: str = "se
     return field
 
 
+def choice(label: str, options: dict[str, str], value: str, on_change: Callable[[str], Any], mark: str) -> ui.select:
+    """Return a field that chooses one of several, as filters of a list do."""
+    made = ui.select(options, value=value, on_change=lambda event: on_change(event.value or ""))
+    made.props("outlined dense options-dense dropdown-icon=o_expand_more").classes("tr-input").mark(mark)
+    made.props["aria-label"] = label
+    return made
+
+
 class Tabs:
     """A row of small tabs, or with `segmented` a switch between a few views."""
 

@@ -14,6 +14,7 @@ from engine.model.workflow import Document
 
 from .. import moments, words
 from ..components.effects import ask_to_fork, show_receipts
+from ..components.family import Family
 from ..components.parts import Pill, banner, box, button, empty, row, text
 from ..components.step_data import StepData, failed_item
 from ..components.timeline import Timeline
@@ -51,9 +52,9 @@ async def run_page(run_id: str) -> None:
     with frame(words.run_title(run.workflow_name), here="/runs", wide=True):
         page = RunPage(studio, run, document)
         await page.load()
-    if run.status not in FINAL:
+    if run.status not in FINAL or page.has_open_family:
         kinds = (RunStarted, StepStarted, StepFinished, StepRetrying, RunFinished)
-        Live(studio, page.hear, *kinds, concerns=lambda event: getattr(event, "run_id", None) == run.id)
+        Live(studio, page.hear, *kinds, concerns=page.is_concerned)
 
 
 class RunPage:
@@ -81,10 +82,21 @@ class RunPage:
                 with box("tr-run__steps"):
                     text(words.STEPS, "tr-run__title", tag="h2")
                     self._timeline = Timeline(self._choose_from_timeline)
+                    self._family = Family(studio)
                 with box("tr-run__data"):
                     self._data = StepData(
                         studio.runs, nothing=_say_nothing, lead=self._build_title, label=self._label, on_step=self._go_to
                     )
+
+    @property
+    def has_open_family(self) -> bool:
+        """Whether a run that called this one, or was called by it, is not over."""
+        return self._family.is_open
+
+    def is_concerned(self, event: Event) -> bool:
+        """Whether an event is about this run, or about the state of one of its family."""
+        run_id = getattr(event, "run_id", None)
+        return run_id == self._run.id or (isinstance(event, RunStarted | RunFinished) and run_id in self._family.ids)
 
     async def load(self) -> None:
         """Read the steps and show everything."""
@@ -94,6 +106,7 @@ class RunPage:
         if self._run.id in removed:
             with self._notes:
                 banner(words.data_removed(removed[self._run.id]), kind="info", icon_name="delete_sweep")
+        await self._family.load(self._run)
         if self._chosen is None:
             failed = next((node for node, ran in self._steps.items() if ran.whole.status == "failed"), None)
             done = [node for node, ran in self._steps.items() if ran.whole.status == "succeeded"]
@@ -106,6 +119,7 @@ class RunPage:
         before = self._steps.get(self._chosen or "")
         self._steps = fold_passes(await self._studio.runs.steps(self._run.id))
         self._paint()
+        await self._family.load(self._run)
         if self._chosen is None or self._steps.get(self._chosen) != before:
             await self._show_step()
 

@@ -12,7 +12,7 @@ from engine.model.run import Run, RunStatus
 from engine.service.runs import RunFilter
 
 from .. import moments, words
-from ..components.parts import Pill, box, button, empty, link, row, search, text
+from ..components.parts import Pill, box, button, choice, empty, link, row, search, text
 from ..frame import frame
 from ..live import Live
 from ..notices import guarded
@@ -67,13 +67,13 @@ class RunList:
         if self._workflow not in names:
             self._workflow = ""
         with self._filters:
-            _choice(
+            choice(
                 words.ANY_WORKFLOW, {"": words.ANY_WORKFLOW, **names}, self._workflow, self._choose_workflow, "filter-workflow"
             )
             states = {"": words.ANY_STATUS, **{one.value: words.state(one.value) for one in RunStatus}}
-            _choice(words.ANY_STATUS, states, self._status, self._choose_status, "filter-status")
-            _choice(words.ANY_KIND, words.RUN_KINDS, self._kind, self._choose_kind, "filter-kind")
-            _choice(words.SEARCH_RUNS, words.SEARCH_IN, self._where, self._choose_where, "filter-where")
+            choice(words.ANY_STATUS, states, self._status, self._choose_status, "filter-status")
+            choice(words.ANY_KIND, words.RUN_KINDS, self._kind, self._choose_kind, "filter-kind")
+            choice(words.SEARCH_RUNS, words.SEARCH_IN, self._where, self._choose_where, "filter-where")
         await self.load()
 
     async def load(self) -> None:
@@ -179,9 +179,3 @@ def run_row(run: Run, now: Any) -> None:
             moments.full(run.started_at or run.queued_at)
         )
         text(moments.span(run.duration_ms), "tr-muted tr-num")
-
-
-def _choice(label: str, options: dict[str, str], value: str, on_change: Any, mark: str) -> None:
-    made = ui.select(options, value=value, on_change=lambda event: on_change(event.value or ""))
-    made.props("outlined dense options-dense dropdown-icon=o_expand_more").classes("tr-input").mark(mark)
-    made.props["aria-label"] = label
