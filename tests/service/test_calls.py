@@ -8,6 +8,7 @@ import pytest
 from engine.model.failures import FailureFilter
 from engine.model.run import RunStatus
 from engine.run.calls import child_id
+from tests.run.workshop import until
 from tests.service.workbench import run_to_end
 
 pytestmark = pytest.mark.anyio
@@ -272,6 +273,21 @@ async def test_each_pass_of_a_loop_has_its_own_child(treadle, studio):
     assert (None, RunStatus.SUCCEEDED) == (run.error, run.status)
     assert [0, 10, 20, 30] == [item["n"] for item in (await outputs_of(studio, run))["each"]["done"]]
     assert 4 == len(await children_of(treadle, run))
+
+
+async def test_passes_side_by_side_call_side_by_side(treadle, studio, outside):
+    """
+    Passes that go together have their children at work together; what leaves the loop stands in the order of the passes.
+    """
+    await studio.workflows.create(GATED)
+    await studio.workflows.create(LOOPING.replace("use: flow.loop", "use: flow.loop\n    with: {concurrency: 3}"))
+    run = await studio.runs.start("Looping", [{"n": n} for n in range(3)])
+    await until(lambda: len(outside.seen("wait")) == 3)
+    outside.gate("gate").set()
+    run = await studio.runs.wait(run.id, timedelta(seconds=20))
+
+    assert (None, RunStatus.SUCCEEDED) == (run.error, run.status)
+    assert [0, 1, 2] == [item["n"] for item in (await outputs_of(studio, run))["each"]["done"]]
 
 
 LOOPING = """treadle: 1
