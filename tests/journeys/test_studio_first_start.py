@@ -248,7 +248,7 @@ def test_from_first_start_to_green_again(page: Page, served: Served, tmp_path: P
     expect(card(page, "filter")).to_be_visible()
 
     # Undone, and green again.
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     card(page, "filter").click()
     expect(page.get_by_role("textbox", name="Keep items where")).to_have_value("item.days_late > 60")
     test_run(page, "Succeeded")

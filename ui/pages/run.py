@@ -70,7 +70,7 @@ class RunPage:
                 trail([("/runs", words.RUNS)], run.workflow_name)
                 self._buttons = row()
             self._facts = row("tr-run__facts")
-            self._notes = box("tr-run__error")
+            self._notes = box("tr-run__notes")
             self._error = box("tr-run__error")
             with box("tr-run__canvas"):
                 self._canvas = Canvas(
