@@ -63,7 +63,7 @@ def test_a_workflow_without_fault():
 
 def test_unknown_steps_name_the_nearest():
     """A slip of the keys is answered with the right word, a foreign family with its members."""
-    nodes = "  a: {use: data.fliter}\n  b: {use: filter}\n  c: {use: smoke.signal}\n"
+    nodes = "  a: {use: data.fliter}\n  b: {use: filter}\n  c: {use: smoke.rings}\n"
     assert [
         ("unknown_step", 5, "a", "use", "Did you mean “data.filter”?"),
         ("unknown_step", 6, "b", "use", "Did you mean “data.filter”?"),

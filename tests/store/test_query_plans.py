@@ -85,7 +85,13 @@ PAST = datetime(2026, 1, 1, tzinfo=UTC)
         ),
         pytest.param(
             lambda work: work.runs.prune(before=PAST),
-            ["SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id<?)"],
+            [
+                "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id<?)",
+                "CORRELATED SCALAR SUBQUERY 1",
+                "SEARCH other USING INDEX sqlite_autoindex_runs_1 (id=?)",
+                "CORRELATED SCALAR SUBQUERY 2",
+                "SEARCH other USING INDEX runs_parent (parent_run_id=?)",
+            ],
             id="old runs",
         ),
         pytest.param(
