@@ -31,6 +31,6 @@ async def test_an_approval_is_decided_in_the_inbox(stage):
     assert "Refund for Ada" in shown
     assert ["Pay it", "Do not pay"] == [one for one in shown if one in ("Pay it", "Do not pay")]
     stage.user.find(marker="decide-approve").click()
+    await stage.until(lambda: not stage.marked("approval-boss"), "the inbox is empty")
     over = await stage.studio.runs.wait(run.id, None)
     assert RunStatus.SUCCEEDED == over.status
-    await stage.until(lambda: not stage.marked("approval-boss"), "the inbox is empty")
