@@ -465,8 +465,8 @@ class Search(Protocol):
     def find_late(self, *, limit: int) -> list[Run]:
         """Return runs that were open when they were passed, and are over now."""
 
-    def words_of(self, run: Run) -> str:
-        """Return the words of a run: a bounded part of its input and outputs, its errors and log; empty without data."""
+    def words_of(self, runs: Sequence[Run]) -> Mapping[RunId, str]:
+        """Return the words of runs: bounded parts of input and outputs, errors and log; one without data is left out."""
 
     def keep(
         self, found: Sequence[Found], *, late: Collection[RunId], settled: Collection[RunId], cursor: RunId | None
@@ -602,6 +602,10 @@ class Journal(Protocol):
     waits: Callable[[tuple[RunId, ...], datetime | None], None]
     rung: Callable[[], None]
     cancelled: Callable[[tuple[RunId, ...]], None]
+
+    @property
+    def committed(self) -> int:
+        """How many records and changes are on disk since the start."""
 
     @property
     def is_full(self) -> bool:

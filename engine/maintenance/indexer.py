@@ -13,7 +13,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from time import perf_counter
+from typing import Final
 
 from engine.clock import Clock
 from engine.errors import NotFound
@@ -32,11 +33,13 @@ MOST_WORDS: Final = 128 * 1024
 
 UNSETTLED: Final = timedelta(seconds=60)
 LOOK_BACK_S: Final = 30.0
-BUSY: Final = 2_000
-"""Records that wait for the disk; the search waits for them to get there."""
+BUSY_PER_S: Final = 200.0
+"""Records that runs write in a second from which on the search holds back."""
 
-LATE_SHARE: Final = 20
-"""Looking for late runs takes at most one twentieth of the time."""
+SHARE: Final = 20
+"""While runs are busy the search takes at most one twentieth of the time; so does looking for late runs, always."""
+
+LONGEST_REST_S: Final = 5.0
 
 
 class Indexer(PeriodicService):
@@ -61,11 +64,13 @@ class Indexer(PeriodicService):
             self._looked_back = now
         while True:
             after = self._seen
+            turn = self._begin_turn()
             runs = await self._store.read(lambda work, after=after: work.search.find_new(after, limit=AT_ONCE))  # type: ignore[misc]
             if not runs:
                 break
             count += await self._take(runs)
             self._seen = runs[-1].id
+            await self._let_others(turn)
             if len(runs) < AT_ONCE:
                 break
         return count + await self._take_late()
@@ -75,9 +80,12 @@ class Indexer(PeriodicService):
         began = self._clock.monotonic()
         if began < self._late_from:
             return 0
+        turn = self._begin_turn()
         while runs := await self._store.read(lambda work: work.search.find_late(limit=AT_ONCE)):
             count += await self._take(runs, is_late=True)
-        self._late_from = self._clock.monotonic() + LATE_SHARE * (self._clock.monotonic() - began)
+            await self._let_others(turn)
+            turn = self._begin_turn()
+        self._late_from = self._clock.monotonic() + SHARE * (self._clock.monotonic() - began)
         return count
 
     async def _take(self, runs: Sequence[Run], *, is_late: bool = False) -> int:
@@ -88,7 +96,6 @@ class Indexer(PeriodicService):
         cursor = None if is_late else min(runs[-1].id, _id_at(self._clock, UNSETTLED))
         slices = _sliced(found) or [[]]
         for number, part in enumerate(slices):
-            await self._let_others()
             is_last = number == len(slices) - 1
             await self._store.write(
                 lambda work, part=part, is_last=is_last: work.search.keep(  # type: ignore[misc]
@@ -101,12 +108,13 @@ class Indexer(PeriodicService):
         return len(found)
 
     def _read(self, work: UnitOfWork, runs: Sequence[Run]) -> list[Found]:
-        found = []
-        for run in runs:
-            words = work.search.words_of(run) if self._is_wanted(work, run) else ""
-            if words:
-                found.append(Found(run_id=run.id, workflow=run.workflow_id or "", status=run.status.value, words=words))
-        return found
+        wanted = [run for run in runs if self._is_wanted(work, run)]
+        words = work.search.words_of(wanted)
+        return [
+            Found(run_id=run.id, workflow=run.workflow_id or "", status=run.status.value, words=words[run.id])
+            for run in wanted
+            if run.id in words
+        ]
 
     def _is_wanted(self, work: UnitOfWork, run: Run) -> bool:
         """Whether the version that a run executed lets its data be searched."""
@@ -121,12 +129,15 @@ class Indexer(PeriodicService):
             self._wanted.popitem(last=False)
         return wanted
 
-    async def _let_others(self) -> None:
-        """Wait while running has much to write."""
-        journal: Any = self._store.journal
-        while getattr(journal, "waiting", 0) > BUSY:  # noqa: ASYNC110 - nobody tells when it has less to do
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0)
+    def _begin_turn(self) -> tuple[float, int]:
+        return perf_counter(), self._store.journal.committed
+
+    async def _let_others(self, turn: tuple[float, int]) -> None:
+        """Rest after a turn, so long that runs which are busy keep nearly all of the time."""
+        began, committed = turn
+        took = perf_counter() - began
+        is_busy = self._store.journal.committed - committed > BUSY_PER_S * took
+        await asyncio.sleep(min((SHARE - 1) * took, LONGEST_REST_S) if is_busy else 0)
 
 
 def _id_at(clock: Clock, ago: timedelta) -> RunId:

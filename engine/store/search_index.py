@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, select, text
 
 from engine.errors import BadRequest
 from engine.ids import RunId
+from engine.protocols import Found
 
 from . import tables
 
@@ -31,6 +32,11 @@ POSTGRES_DDL: Final = (
     "CREATE TABLE search_words (doc BIGINT PRIMARY KEY, workflow TEXT NOT NULL, status TEXT NOT NULL, words TSVECTOR NOT NULL)",
     "CREATE INDEX search_words_words ON search_words USING GIN (words)",
 )
+
+_KEEP: Final = {
+    "sqlite": text("INSERT INTO search_words (rowid, workflow, status, words) VALUES (:doc, :workflow, :status, :words)"),
+    "postgresql": text("INSERT INTO search_words VALUES (:doc, :workflow, :status, to_tsvector('simple', :words))"),
+}
 
 
 def create_words(connection: Connection) -> None:
@@ -52,22 +58,42 @@ def number_of(run_id: RunId) -> int:
         return 0
 
 
-def add_words(connection: Connection, run_id: RunId, *, workflow: str, status: str, words: str) -> None:
-    """Make a run findable by its words; one that is known already stays as it is."""
+def add_words(connection: Connection, found: Sequence[Found]) -> None:
+    """Make runs findable by their words; one that is known already stays as it is."""
     columns = tables.searched.c
-    if connection.execute(select(columns.doc).where(columns.run_id == run_id)).first() is not None:
+    ids = [one.run_id for one in found]
+    known = set(connection.execute(select(columns.run_id).where(columns.run_id.in_(ids))).scalars())
+    fresh = {one.run_id: one for one in found if one.run_id not in known}
+    if not fresh:
         return
-    doc = number_of(run_id)
-    while connection.execute(select(columns.doc).where(columns.doc == doc)).first() is not None:
-        doc += 1
-    connection.execute(tables.searched.insert(), {"doc": doc, "run_id": run_id})
-    words = words.replace("\0", " ")[:MOST_CHARACTERS]
-    values = {"doc": doc, "workflow": workflow, "status": status, "words": words}
-    if connection.dialect.name == "sqlite":
-        sql = "INSERT INTO search_words (rowid, workflow, status, words) VALUES (:doc, :workflow, :status, :words)"
-    else:
-        sql = "INSERT INTO search_words VALUES (:doc, :workflow, :status, to_tsvector('simple', :words))"
-    connection.execute(text(sql), values)
+    numbers = _free_numbers(connection, sorted(fresh))
+    connection.execute(tables.searched.insert(), [{"doc": doc, "run_id": run_id} for run_id, doc in numbers.items()])
+    rows = [
+        {
+            "doc": numbers[one.run_id],
+            "workflow": one.workflow,
+            "status": one.status,
+            "words": one.words.replace("\0", " ")[:MOST_CHARACTERS],
+        }
+        for one in fresh.values()
+    ]
+    connection.execute(_KEEP[connection.dialect.name], rows)
+
+
+def _free_numbers(connection: Connection, run_ids: Sequence[RunId]) -> dict[RunId, int]:
+    """Return a document's number for each run: the first from its own on that nobody has."""
+    doc = tables.searched.c.doc
+    wanted = [number_of(run_id) for run_id in run_ids]
+    taken: set[int] = set(connection.execute(select(doc).where(doc.in_(wanted))).scalars())
+    numbers: dict[RunId, int] = {}
+    for run_id, number in zip(run_ids, wanted, strict=True):
+        while number in taken:
+            number += 1
+            if number not in taken and connection.execute(select(doc).where(doc == number)).first() is not None:
+                taken.add(number)
+        taken.add(number)
+        numbers[run_id] = number
+    return numbers
 
 
 def forget_words(connection: Connection, run_ids: Collection[RunId] | Sequence[RunId]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -22,6 +22,7 @@ from .search_index import add_words
 from .values import SqlValues, insert_into
 
 _RUN = tables.runs.c
+_SUCCEEDED: Final = FactKind.STEP_SUCCEEDED.value
 _FINAL: Final = tuple(status.value for status in FINAL)
 CURSOR: Final = "search_cursor"
 OF_INPUT: Final = 4_000
@@ -65,26 +66,21 @@ class SqlSearch:
         )
         return [run_of(row) for row in self._connection.execute(statement)]
 
-    def words_of(self, run: Run) -> str:
-        """Return the words of a run: a bounded part of its input and outputs, its errors and log; empty without data."""
+    def words_of(self, runs: Sequence[Run]) -> Mapping[RunId, str]:
+        """Return the words of runs: bounded parts of input and outputs, errors and log; one without data is left out."""
         trimmed = tables.trimmed.c
-        if self._connection.execute(select(trimmed.run_id).where(trimmed.run_id == run.id)).first() is not None:
-            return ""
-        parts: list[str] = [run.workflow_name, run.id]
-        size = 0
-        for part in self._parts(run):
-            parts.append(part)
-            size += len(part)
-            if size > OF_RUN:
-                break
-        return " ".join(parts)[:OF_RUN]
+        ids = [run.id for run in runs]
+        bare = set(self._connection.execute(select(trimmed.run_id).where(trimmed.run_id.in_(ids))).scalars())
+        told = {run.id: _Words(run) for run in runs if run.id not in bare}
+        self._add_inputs(told)
+        self._add_facts(told)
+        return {run_id: words.text for run_id, words in told.items()}
 
     def keep(
         self, found: Sequence[Found], *, late: Collection[RunId], settled: Collection[RunId], cursor: RunId | None
     ) -> None:
         """Make runs findable, remember the open ones, forget those that are settled, and note how far it came."""
-        for one in found:
-            add_words(self._connection, one.run_id, workflow=one.workflow, status=one.status, words=one.words)
+        add_words(self._connection, found)
         if late:
             into = insert_into(self._connection, tables.search_late).on_conflict_do_nothing()
             self._connection.execute(into, [{"run_id": run_id} for run_id in late])
@@ -93,25 +89,29 @@ class SqlSearch:
         if cursor is not None:
             SqlValues(self._connection).set(CURSOR, cursor)
 
-    def _parts(self, run: Run) -> Iterator[str]:
-        if run.error is not None:
-            yield _texts(run.error)
-        inputs, facts = tables.inputs.c, tables.facts.c
-        row = self._connection.execute(select(inputs.payload_form, inputs.payload).where(inputs.run_id == run.id)).first()
-        if row is not None:
-            yield self._peek(row[0], row[1], OF_INPUT)
+    def _add_inputs(self, told: Mapping[RunId, _Words]) -> None:
+        inputs = tables.inputs.c
+        statement = select(inputs.run_id, inputs.payload_form, inputs.payload).where(inputs.run_id.in_(list(told)))
+        for run_id, form, payload in self._connection.execute(statement):
+            told[run_id].add(self._peek(form, payload, OF_INPUT))
+
+    def _add_facts(self, told: Mapping[RunId, _Words]) -> None:
+        facts = tables.facts.c
         statement = (
-            select(facts.kind, facts.summary, facts.payload_form, facts.payload)
-            .where(facts.run_id == run.id)
-            .order_by(facts.seq)
-            .limit(MOST_FACTS)
+            select(facts.run_id, facts.kind, facts.summary, facts.payload_form, facts.payload)
+            .where(facts.run_id.in_(list(told)), facts.seq < MOST_FACTS)
+            .order_by(facts.run_id, facts.seq)
         )
-        for kind, summary, form, payload in self._connection.execute(statement):
-            if summary is not None and kind != FactKind.STEP_SUCCEEDED.value:
-                told = orjson.loads(summary)
-                yield _texts(told.get("error") if "error" in told else told)
-            if payload is not None and kind == FactKind.STEP_SUCCEEDED.value:
-                yield self._peek(form, payload, OF_STEP)
+        for run_id, kind, summary, form, payload in self._connection.execute(statement):
+            words = told[run_id]
+            if words.is_full:
+                continue
+            if kind != _SUCCEEDED:
+                if summary is not None:
+                    said = orjson.loads(summary)
+                    words.add(_texts(said.get("error") if "error" in said else said))
+            elif payload is not None:
+                words.add(self._peek(form, payload, OF_STEP))
 
     def _peek(self, form: int, payload: bytes | None, most: int) -> str:
         """Return the beginning of a batch as text, without reading the rest of a large one."""
@@ -129,6 +129,34 @@ class SqlSearch:
         start = 6 + int.from_bytes(data[2:6], "little") if data[:2] == b"T1" else 0
         text = data[start : start + most].decode("utf-8", "ignore")
         return _ESCAPES.sub(" ", text)
+
+
+class _Words:
+    """The words of one run as they are gathered."""
+
+    __slots__ = ("_parts", "_size")
+
+    def __init__(self, run: Run) -> None:
+        self._parts: list[str] = [run.workflow_name, run.id]
+        self._size = 0
+        if run.error is not None:
+            self.add(_texts(run.error))
+
+    def add(self, text: str) -> None:
+        """Take in a text, unless there is enough."""
+        if not self.is_full:
+            self._parts.append(text)
+            self._size += len(text)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken in."""
+        return self._size > OF_RUN
+
+    @property
+    def text(self) -> str:
+        """All of it, of a bounded length."""
+        return " ".join(self._parts)[:OF_RUN]
 
 
 def _texts(value: Any) -> str:

@@ -1,16 +1,17 @@
 """Finding runs by their words, on every store."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from engine.errors import BadRequest
-from engine.ids import NodeId, WorkflowId
+from engine.ids import NodeId, RunId, WorkflowId
 from engine.maintenance.indexer import Indexer
 from engine.model.items import Output
 from engine.model.run import FactKind, RunStatus
-from engine.protocols import RunFilter
+from engine.protocols import Found, RunFilter
 from engine.run.payloads import encode_batch, encode_outputs
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +110,25 @@ async def test_an_open_run_is_found_once_it_is_over(store, clock, make, keep, fi
     clock.advance(timedelta(hours=1))
     assert 1 == await Indexer(store, clock).run_once()
     assert ([run.id], [later.id]) == (await find("lantern"), await find("candle"))
+
+
+async def test_runs_whose_ids_begin_alike_get_documents_of_their_own(store, clock, make, find):
+    """
+    A document's number is made from the beginning of the run's id; where several runs share it, in one lot or over several,
+    each is found by its own words.
+    """
+    ids = [f"run_{0x1234:012x}{'00000000000'}{end}" for end in "abcde"]
+    runs = [replace(make.run(DONE), id=RunId(run_id)) for run_id in ids]
+    for lot in (runs[:2], runs[2:]):
+
+        def fill(work, lot=lot):
+            for run in lot:
+                work.runs.add(run, input=encode_batch([{"word": f"word{run.id[-1]}"}]))
+            found = [Found(run_id=run.id, workflow="", status="succeeded", words=f"word{run.id[-1]}") for run in lot]
+            work.search.keep([*found, found[0]], late=(), settled=(), cursor=None)
+
+        await store.write(fill)
+    assert [[run_id] for run_id in ids] == [await find(f"word{run_id[-1]}") for run_id in ids]
 
 
 async def test_words_go_with_the_data(store, clock, keep, find):
