@@ -189,6 +189,12 @@ class Workflows(Protocol):
     def list_versions(self, workflow_id: WorkflowId, *, limit: int = 50) -> list[Version]:
         """Return the newest versions first."""
 
+    def find_version(self, workflow_id: WorkflowId, beginning: str) -> Version:
+        """Return the workflow's version whose id begins so; raises `NotFound`, `BadRequest` where several do."""
+
+    def describe_version(self, workflow_id: WorkflowId, version_id: VersionId, message: str) -> None:
+        """Give a version another message."""
+
 
 class Runs(Protocol):
     """Runs and their journals, for reading and for the rare writes; running itself goes through the `Journal`."""

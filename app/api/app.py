@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from app.api import catalog, disk, failures, runs, schedules, sql, waits, workflows
+from app.api import catalog, disk, failures, runs, schedules, sql, versions, waits, workflows
 from app.api.door import NotSignedIn, bounded
 from app.api.errors import dump, problem, problem_of, status_of
 from engine.errors import TreadleError
@@ -43,7 +43,7 @@ def build_api(studio: Studio, *, version: str = "1") -> FastAPI:
         redirect_slashes=False,
     )
     api.state.studio = studio
-    routers = (workflows, runs, failures, schedules, disk, sql, waits, catalog)
+    routers = (workflows, runs, failures, schedules, disk, sql, waits, versions, catalog)
     for router in (part.router for part in routers):
         api.include_router(router)
     api.add_middleware(bounded)

@@ -39,6 +39,12 @@ class Activate(In):
     message: str = Field("", max_length=2000, pattern=r"^[^\x00]*$")
 
 
+class Describe(In):
+    """What a version is called."""
+
+    message: str = Field(max_length=2000, pattern=r"^[^\x00]*$")
+
+
 class Decide(In):
     """
     What becomes of changes of which nobody knows whether they took place: all that the run asks about, or a part of it.
@@ -248,6 +254,39 @@ class VersionHead(BaseModel):
     created_at: datetime
     author: str
     message: str
+
+
+class VersionFull(VersionHead):
+    """A version with its document as text."""
+
+    document: str
+
+
+class VersionList(BaseModel):
+    """Versions, the newest first."""
+
+    versions: list[VersionHead]
+
+
+class Difference(BaseModel):
+    """A value before and after; where it was not written there is no member."""
+
+    path: list[str]
+    before: Any = None
+    after: Any = None
+
+
+class VersionDiff(BaseModel):
+    """What changed from one version to another: steps, their fields, lines, and what the workflow as a whole says."""
+
+    added: list[str]
+    removed: list[str]
+    changed: dict[str, list[Difference]]
+    added_edges: list[str]
+    removed_edges: list[str]
+    workflow: list[Difference]
+    moved: list[str]
+    reordered: bool
 
 
 class Port(BaseModel):

@@ -23,6 +23,7 @@ from engine.service.samples import Samples
 from engine.service.schedules import ScheduleService
 from engine.service.sql import SqlService
 from engine.service.tokens import TokenService
+from engine.service.versions import VersionService
 from engine.service.waits import WaitService
 from engine.service.workflows import WorkflowService
 from engine.steps.catalog import Catalog
@@ -75,6 +76,7 @@ class Studio:
             clock=parts.clock,
             actor=actor,
         )
+        self.versions = VersionService(store=parts.store, drafts=drafts, actor=actor)
         self.runs = RunService(
             store=parts.store, worker=parts.worker, drafts=drafts, catalog=parts.catalog, clock=parts.clock, actor=actor
         )

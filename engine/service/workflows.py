@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.access import Actor, require
@@ -188,11 +187,6 @@ class WorkflowService:
         current = await self._store.write(switch_off)
         await self._activation.refresh()
         return current
-
-    async def versions(self, ref: str, *, limit: int = 50) -> Sequence[Version]:
-        """Return the published versions, newest first."""
-        require(self._actor, "read", "read workflows")
-        return await self._store.read(lambda work: work.workflows.list_versions(find_workflow(work, ref).id, limit=limit))
 
     async def _find(self, ref: str) -> Workflow:
         return await self._store.read(lambda work: find_workflow(work, ref))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from engine.errors import Conflict, NotFound
+from engine.errors import BadRequest, Conflict, NotFound
 from engine.ids import VersionId, WorkflowId
 from engine.model.workflow import Version, Workflow
 from engine.protocols import WorkflowRow
@@ -124,6 +124,27 @@ class SqlWorkflows:
             .limit(limit)
         )
         return [version_of(row) for row in found]
+
+    def find_version(self, workflow_id: WorkflowId, beginning: str) -> Version:
+        """Return the workflow's version whose id begins so; raises `NotFound`, `BadRequest` where several do."""
+        found = self._connection.execute(
+            select(tables.versions)
+            .where(_VERSION.workflow_id == workflow_id, _VERSION.id.startswith(beginning, autoescape=True))
+            .limit(2)
+        ).all()
+        if not found or not beginning:
+            raise NotFound("version", beginning, hint="The list of its versions shows every id.")
+        if len(found) > 1:
+            raise BadRequest(f"Several versions begin with {beginning}.", hint="Give more of the id.")
+        return version_of(found[0])
+
+    def describe_version(self, workflow_id: WorkflowId, version_id: VersionId, message: str) -> None:
+        """Give a version another message."""
+        self._connection.execute(
+            update(tables.versions)
+            .where(_VERSION.workflow_id == workflow_id, _VERSION.id == version_id)
+            .values(message=message)
+        )
 
     def _check_name(self, workflow: Workflow) -> None:
         # Asked first, because on PostgreSQL a failed INSERT ends the whole transaction.

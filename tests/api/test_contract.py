@@ -83,6 +83,7 @@ async def test_every_operation_answers_as_promised(house: House, client: httpx.A
     await client.get(f"{API}/workflows/{workflow}", headers={"Accept": "application/yaml"})
     await client.put(f"{API}/workflows/{workflow}", content=DOCUMENT, headers=YAML)
     await client.post(f"{API}/workflows/{workflow}/activate", json={"message": "one"})
+    await with_versions(client, workflow)
     started = (await client.post(f"{API}/workflows/{workflow}/runs", json={"input": {"no": 1}})).json()["id"]
     await client.post(f"{API}/workflows/{workflow}/runs?wait=10", json={"input": {"no": 1}})
     failed = (await client.post(f"{API}/workflows/{workflow}/runs?wait=10")).json()
@@ -153,6 +154,20 @@ CLOCK = DOCUMENT.replace("name: Contract", "name: Clock").replace("trigger.manua
 ICS = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261208\nSUMMARY:Feast\nEND:VEVENT\nEND:VCALENDAR\n"
 
 
+async def with_versions(client: httpx.AsyncClient, workflow: str) -> None:
+    """Look at what was published, compare it with a changed draft, name it, and take it back."""
+    versions = f"{API}/workflows/{workflow}/versions"
+    (version,) = (await client.get(versions)).json()["versions"]
+    one = f"{versions}/{version['version'][:12]}"
+    await client.put(f"{API}/workflows/{workflow}", content=DOCUMENT.replace("* 2", "* 3"), headers=YAML)
+    diff = (await client.get(f"{one}/diff")).json()
+    assert {"keep": [{"path": ["with", "fields", "n"], "before": "item.no * 2", "after": "item.no * 3"}]} == diff["changed"]
+    assert "first" == (await client.patch(one, json={"message": "first"})).json()["message"]
+    await client.post(f"{one}/restore")
+    assert {} == (await client.get(f"{one}/diff")).json()["changed"]
+    assert (await client.get(one)).json()["document"] == (await client.get(one, headers={"Accept": "application/yaml"})).text
+
+
 async def with_time(client: httpx.AsyncClient) -> None:
     """Call everything about calendars, slots and backfills so that it succeeds."""
     clock = (await client.post(f"{API}/workflows", content=CLOCK, headers=YAML)).json()["id"]
@@ -176,7 +191,8 @@ async def with_time(client: httpx.AsyncClient) -> None:
 
 def calls(contract: Contract, **names: str) -> list[tuple[str, str]]:
     """Return every operation with its parameters filled in."""
-    given = {"ref": "none", "run_id": "none", "node": "none", "name": "none", "group": "none", "replay": "none", **names}
+    kinds = ("ref", "run_id", "node", "name", "group", "replay", "version")
+    given = {**dict.fromkeys(kinds, "none"), **names}
     return [(method, API + path.format(**given)) for method, path in (name.split(" ") for name in sorted(contract.operations))]
 
 
@@ -188,6 +204,8 @@ def decision(path: str) -> dict[str, Any]:
         return {"json": {}}
     if path.endswith("/signals"):
         return {"json": {"name": "paid"}}
+    if "/versions/" in path and not path.endswith(("/diff", "/restore")):
+        return {"json": {"message": "one"}}
     return {"json": {"decision": "skip"}} if path.endswith("/decide") or "/approvals/" in path else {}
 
 
@@ -228,7 +246,7 @@ async def test_odd_names_break_nothing(client: httpx.AsyncClient, contract: Cont
     """
     Names with odd characters are not found or not accepted; nothing breaks.
     """
-    for method, path in calls(contract, ref=odd, run_id=odd, node=odd, name=odd, group=odd, replay=odd):
+    for method, path in calls(contract, ref=odd, run_id=odd, node=odd, name=odd, group=odd, replay=odd, version=odd):
         if odd in path:
             body: dict[str, Any] = {"content": DOCUMENT, "headers": YAML} if method == "PUT" else {}
             answer = await client.request(method, path, **body)

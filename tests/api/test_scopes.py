@@ -21,6 +21,11 @@ NEEDS = {
     ("post", "/workflows/{ref}/activate"): "write",
     ("post", "/workflows/{ref}/deactivate"): "write",
     ("post", "/workflows/{ref}/runs"): "run",
+    ("get", "/workflows/{ref}/versions"): "read",
+    ("get", "/workflows/{ref}/versions/{version}"): "read",
+    ("get", "/workflows/{ref}/versions/{version}/diff"): "read",
+    ("post", "/workflows/{ref}/versions/{version}/restore"): "write",
+    ("patch", "/workflows/{ref}/versions/{version}"): "write",
     ("get", "/runs"): "read",
     ("get", "/runs/{run_id}"): "read",
     ("get", "/runs/{run_id}/steps"): "read",
@@ -84,12 +89,14 @@ async def test_each_route_asks_for_its_scope(house: House, client: httpx.AsyncCl
     run = await house.studio.runs.start(workflow)
     await house.worker.wait(run.id)
     token = await house.token(scope) if scope else {"Authorization": "Bearer trdl_unknown"}
-    places = {"{ref}": workflow, "{run_id}": run.id, "{node}": "double", "{name}": "data.set"}
+    places = {"{ref}": workflow, "{run_id}": run.id, "{node}": "double", "{name}": "data.set", "{version}": "0"}
     for (method, path), needed in sorted(NEEDS.items(), key=lambda one: one[0][0] == "delete"):
         for name, value in places.items():
             path = path.replace(name, value)
         body = {"content": DOUBLE.replace("Double", f"Double {scope}"), "headers": {**token, **YAML}}
         options = body if path.endswith(("/workflows", workflow)) and method in ("post", "put") else {"headers": token}
+        if method == "patch":
+            options = {"headers": token, "json": {"message": "one"}}
         if path.endswith("/signals"):
             options = {"headers": token, "json": {"name": "paid"}}
         if path.endswith("/decide") or "/approvals/" in path:

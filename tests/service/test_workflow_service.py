@@ -118,7 +118,7 @@ async def test_deleting_keeps_what_has_run(studio):
     with pytest.raises(NotFound):
         await studio.workflows.get(workflow.id)
     with pytest.raises(NotFound):
-        await studio.workflows.versions(workflow.id)
+        await studio.versions.list_page(workflow.id)
     finished = await studio.runs.finished(run.id)
     assert {"double": {"out": [{"n": 1, "twice": 2}, {"n": 2, "twice": 4}]}} == finished["outputs"]
     assert read_document(DOUBLE) == await studio.runs.document(run.id)
@@ -144,8 +144,8 @@ async def test_publishing_makes_a_version_with_author_message_and_parent(treadle
         first.created_at,
     )
     assert ((first.id,), second.id) == (second.parents, (await studio.workflows.get("Double")).active_version)
-    assert [second, first] == await studio.workflows.versions("Double")
-    assert [second] == await studio.workflows.versions("Double", limit=1)
+    assert [second, first] == await studio.versions.list_page("Double")
+    assert [second] == await studio.versions.list_page("Double", limit=1)
 
 
 async def test_going_back_is_no_new_version(treadle, studio):
@@ -164,7 +164,7 @@ async def test_going_back_is_no_new_version(treadle, studio):
     await studio.workflows.replace("Double", DOUBLE.replace("* 2", "* 4"))
     third = await studio.workflows.activate("Double", "third")
     assert (first.id,) == third.parents
-    assert [third, second, first] == await studio.workflows.versions("Double")
+    assert [third, second, first] == await studio.versions.list_page("Double")
 
 
 async def test_a_draft_with_errors_is_not_published(studio):
@@ -188,7 +188,7 @@ async def test_without_a_trigger_there_is_nothing_to_switch_on(studio):
     await studio.workflows.create("treadle: 1\nname: Idle\nnodes:\n  make:\n    use: data.generate\n    with: {count: 1}\n")
     with pytest.raises(BadRequest, match="no trigger"):
         await studio.workflows.activate("Idle")
-    assert [] == await studio.workflows.versions("Idle")
+    assert [] == await studio.versions.list_page("Idle")
     assert (await studio.workflows.get("Idle")).active_version is None
 
 
@@ -215,7 +215,7 @@ async def test_switching_off_twice_is_harmless(studio):
     version = await studio.workflows.activate("Double")
     assert (await studio.workflows.deactivate("Double")).active_version is None
     assert (await studio.workflows.deactivate("Double")).active_version is None
-    assert [version] == await studio.workflows.versions("Double")
+    assert [version] == await studio.versions.list_page("Double")
     assert () == (await studio.workflows.list_rows())[0].trigger_kinds
 
 

@@ -287,7 +287,7 @@ async def test_publishing_asks_for_a_message(stage):
     stage.user.find(marker="confirm").click()
     await stage.user.should_see("is on: its triggers start runs now")
     assert 1 == len(stage.user.notify.messages), "the switch that waits for an answer says nothing"
-    (version,) = await stage.studio.workflows.versions(workflow)
+    (version,) = await stage.studio.versions.list_page(workflow)
     assert "first one" == version.message
 
 
