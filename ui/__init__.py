@@ -22,11 +22,11 @@ def install(open_studio: Callable[[], Studio], *, data: Path | None = None) -> N
     """
     from . import downloads, session, theme
     from .editor import page as editor
-    from .pages import calendar, failure_group, failures, inbox, run, runs, settings, workflows
+    from .pages import calendar, failure_group, failures, inbox, run, runs, settings, versions, workflows
 
     session.open_with(open_studio)
     theme.serve_assets()
     downloads.install()
-    for page in (workflows, editor, runs, run, failures, failure_group, inbox, calendar):
+    for page in (workflows, editor, runs, run, failures, failure_group, inbox, calendar, versions):
         page.install()
     settings.install(data)

@@ -17,7 +17,17 @@ ASSETS = Path(assets.__file__).parent
 CSS = ASSETS / "css"
 ICONS = ASSETS / "icons"
 FAVICON = ICONS / "favicon.svg"
-SHEETS = ("tokens.css", "base.css", "lists.css", "editor.css", "fields.css", "data.css", "run.css", "calendar.css")
+SHEETS = (
+    "tokens.css",
+    "base.css",
+    "lists.css",
+    "editor.css",
+    "fields.css",
+    "data.css",
+    "run.css",
+    "versions.css",
+    "calendar.css",
+)
 YEAR = 31_536_000
 
 Theme = Literal["light", "dark", "auto"]

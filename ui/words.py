@@ -190,6 +190,49 @@ SHORTCUT_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
+# ------------------------------------------------------------------ versions
+VERSIONS = "Versions"
+SHOW_VERSIONS = "Versions and what changed"
+VERSIONS_LIST = "Published versions"
+NO_VERSIONS = "Nothing is published yet"
+NO_VERSIONS_TEXT = (
+    "Switch the workflow on, or publish it: each time the drawing becomes a version that never changes. Here you then "
+    "see what changed, when and by whom, and can go back."
+)
+DRAFT = "Draft"
+DRAFT_TEXT = "What is being edited now"
+LIVE = "Live"
+NO_MESSAGE = "Without a message"
+COMPARE_FROM = "From"
+COMPARE_TO = "To"
+SAME_VERSIONS = "Nothing is different"
+SAME_VERSIONS_TEXT = "Both say the same, down to the places of the boxes."
+ONLY_MOVED = "Only the places of boxes differ; what runs is the same."
+ONLY_ORDER = "Only the order in which things stand in the text differs; what runs is the same."
+FIRST_VERSION = "The first version: there is none before it to compare with."
+RESTORE = "Restore"
+RESTORE_TITLE = "Make this version the draft?"
+RESTORE_TEXT = (
+    "The draft becomes what this version says; in the editor that can be undone. What is live stays as it is until you publish."
+)
+RESTORED = "The version is the draft now."
+NAME_VERSION = "Change the message"
+VERSION_MESSAGE = "Message"
+LINES = "Lines"
+WHOLE_WORKFLOW = "The workflow"
+NOT_WRITTEN = "not written"
+CHANGES = {"added": "Added", "removed": "Removed", "changed": "Changed"}
+
+
+def changed_fields(count: int) -> str:
+    return "1 change" if count == 1 else f"{count} changes"
+
+
+def changes_in_all(added: int, removed: int, changed: int) -> str:
+    parts = [f"{count} {word}" for count, word in ((added, "added"), (removed, "removed"), (changed, "changed")) if count]
+    return ", ".join(parts)
+
+
 # ------------------------------------------------------------------ editor
 STEPS = "Steps"
 SEARCH_STEPS = "Search steps"

@@ -65,6 +65,8 @@ class TopBar:
                 icon_button("fit_screen", words.FIT, lambda: board().canvas.fit(), mark="fit", keys="Shift 1")
                 box("tr-sep")
                 icon_button("data_object", words.AS_TEXT, show_text, mark="text")
+                versions = f"/workflows/{desk.draft.workflow_id}/versions"
+                icon_button("difference", words.SHOW_VERSIONS, lambda: ui.navigate.to(versions), mark="versions")
                 theme_button(dark)
                 icon_button("keyboard", words.SHORTCUTS, show_shortcuts, keys="?", mark="shortcuts")
             box("tr-grow")

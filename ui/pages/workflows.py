@@ -146,6 +146,7 @@ class WorkflowList:
                 words.EXPORT,
                 lambda: ui.download(workflow.draft.encode(), f"{workflow.name}.yaml", "text/plain"),
             )
+            menu_item("difference", words.VERSIONS, lambda: ui.navigate.to(f"/workflows/{workflow.id}/versions"))
             menu_item("history", words.OPEN_RUNS, lambda: ui.navigate.to(f"/runs?workflow={workflow.id}"))
             ui.separator()
             menu_item("delete", words.DELETE, lambda: self._ask_delete(line), "tr-danger")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 PortKind: TypeAlias = Literal["items", "files", "error", "any"]
+VersionState: TypeAlias = Literal["added", "removed", "changed"]
 RunState: TypeAlias = Literal["queued", "running", "waiting", "needs_decision", "succeeded", "failed", "cancelled", "skipped"]
 CommandName: TypeAlias = Literal["disable", "rename", "test", "search", "save"]
 Op: TypeAlias = dict[str, Any]
@@ -63,12 +64,17 @@ class CanvasNode:
 
 @dataclass(frozen=True, slots=True)
 class CanvasEdge:
-    """One line; its id says where it goes, so two lines between the same ports cannot exist."""
+    """
+    One line; its id says where it goes, so two lines between the same ports cannot exist.
+
+    `mark` says how it stands between two versions that are compared.
+    """
 
     source: str
     target: str
     source_port: str = "out"
     target_port: str = "in"
+    mark: Literal["", "added", "removed"] = ""
 
     @property
     def id(self) -> str:
@@ -80,9 +86,13 @@ class CanvasEdge:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """How a node stands in the run that is shown: `items` that left it, `ms` it took, `error` and `passes` in words."""
+    """
+    How a node stands in the run that is shown: `items` that left it, `ms` it took, `error` and `passes` in words.
 
-    state: RunState
+    Where two versions are compared, `state` is how it stands between them.
+    """
+
+    state: RunState | VersionState
     items: int | None = None
     ms: float | None = None
     error: str | None = None

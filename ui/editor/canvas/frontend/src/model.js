@@ -29,6 +29,7 @@ export function toFlowEdge(edge) {
     target: edge.target,
     sourceHandle: edge.source_port,
     targetHandle: edge.target_port,
+    ...(edge.mark ? { data: markRaw({ mark: edge.mark }) } : {}),
   };
 }
 

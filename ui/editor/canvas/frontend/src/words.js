@@ -9,6 +9,9 @@ export const STATES = {
   failed: { label: "Failed", icon: "priority_high" },
   cancelled: { label: "Cancelled", icon: "close" },
   skipped: { label: "Skipped", icon: "redo" },
+  added: { label: "Added", icon: "add" },
+  removed: { label: "Removed", icon: "remove" },
+  changed: { label: "Changed", icon: "edit" },
 };
 
 const whole = new Intl.NumberFormat("en");
