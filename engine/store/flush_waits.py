@@ -184,10 +184,22 @@ class WaitStatements:
 
 
 def write_waits(cursor: Any, statements: WaitStatements, changes: list[WaitChange], told: WaitsWritten) -> None:
-    """Bring the table up to date, in the order of the facts."""
-    signals = [change.signal for change in changes if change.signal is not None]
-    if signals:
-        changes = [change for change in changes if change.signal is None]
+    """Bring the table up to date, in the order of the facts: a signal wakes nobody who begins to wait after it."""
+    if statements.lock_signals is not None and any(change.signal is not None for change in changes):
+        cursor.execute(statements.lock_signals)
+    stretch: list[WaitChange] = []
+    for change in changes:
+        if change.signal is None:
+            stretch.append(change)
+            continue
+        _write_stretch(cursor, statements, stretch, told)
+        stretch = []
+        told.woken.update(send_signal(cursor, statements, change.signal))
+    _write_stretch(cursor, statements, stretch, told)
+
+
+def _write_stretch(cursor: Any, statements: WaitStatements, changes: list[WaitChange], told: WaitsWritten) -> None:
+    """Write what began and ceased to wait between two signals; of several changes of one step the last counts."""
     last = {(change.run_id, change.node, change.scope): change for change in changes}
     gone = [(*where,) for where, change in last.items() if change.row is None]
     rows = [change.row for change in last.values() if change.row is not None]
@@ -195,8 +207,6 @@ def write_waits(cursor: Any, statements: WaitStatements, changes: list[WaitChang
         cursor.executemany(statements.drop, gone)
     if rows:
         _keep_rows(cursor, statements, rows, told)
-    for signal in signals:
-        told.woken.update(send_signal(cursor, statements, signal))
 
 
 def _keep_rows(cursor: Any, statements: WaitStatements, rows: list[Values], told: WaitsWritten) -> None:

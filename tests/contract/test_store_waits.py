@@ -226,6 +226,27 @@ async def test_a_signal_wakes_all_who_wait_for_it(store, make, clock, told, by_a
     assert [] == await store.read(lambda work: work.signals.list_kept())
 
 
+@pytest.mark.parametrize(("before", "is_woken"), [(True, False), (False, True)])
+async def test_a_signal_wakes_nobody_who_begins_to_wait_after_it(store, make, before, is_woken):
+    """
+    Where a step's signal and another step's wait reach the disk together, what came first counts.
+    """
+    waiter, sender = make.run(RunStatus.RUNNING), make.run(RunStatus.RUNNING)
+    for run in (waiter, sender):
+        store.journal.start(run, input=b"[]")
+    await store.journal.barrier()
+    sent = make.fact(sender.id, kind=FactKind.SIGNALLED, summary={"name": "paid"}, payload=b"[]")
+    waits = Wait(kind="signal", name="paid").as_summary(None)
+    begun = make.fact(waiter.id, kind=FactKind.STEP_WAITING, node=PAUSE, summary=waits, payload=None)
+
+    for fact in (sent, begun) if before else (begun, sent):
+        store.journal.append(fact, epoch=0)
+    await store.journal.barrier()
+
+    (waiting,) = await of_run(store, waiter)
+    assert is_woken == (waiting.waking is not None)
+
+
 async def test_a_signal_is_kept_for_a_while(store, make, clock):
     """
     Past its time it wakes nobody, and is forgotten.
