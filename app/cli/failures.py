@@ -103,7 +103,7 @@ async def replay(
         Literal["failed_step", "start"], typer.Option("--from", help="Go on at the failed step, or do everything again.")
     ] = "failed_step",
     version: Annotated[Literal["same", "newest"], typer.Option("--version", help="The version to run.")] = "same",
-    given: Annotated[str, typer.Option("--input", help="Other items for one run: JSON, @FILE or @-. With --from start.")] = "",
+    given: Annotated[str, typer.Option("--input", help="Other items for one run: JSON, @FILE or @-.")] = "",
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=200, help="How many runs go at a time.")] = 10,
     data: DataOption = None,
     as_json: AsJson = False,

@@ -117,11 +117,20 @@ def run_for_retry(old: Run, *, now: datetime) -> Run:
     return _new_run(old, None, Fork(), now)
 
 
-def facts_for_retry(facts: Sequence[Fact], old: RunId, run_id: RunId, *, now: datetime, keeps_keys: bool = True) -> list[Fact]:
+def facts_for_retry(
+    facts: Sequence[Fact],
+    old: RunId,
+    run_id: RunId,
+    *,
+    now: datetime,
+    keeps_keys: bool = True,
+    at: NodeId | None = None,
+    given: Batch | None = None,
+) -> list[Fact]:
     """
     Return what a new run knows from the start when it goes on from where an old one failed: what `fork_run` would take over.
 
-    `keeps_keys` holds as long as it does the same with the same.
+    `keeps_keys` holds as long as it does the same with the same. `given` takes the place of what arrives at the step `at`.
     """
     if any(fact.summary.get("undo") for fact in facts):
         facts = []  # what was done is undone, so it is to be done again from the start
@@ -132,6 +141,8 @@ def facts_for_retry(facts: Sequence[Fact], old: RunId, run_id: RunId, *, now: da
         of=old,
         key_run=_root(facts, old) if keeps_keys else None,
         void=frozenset(place for place, own in by_place.items() if _is_void(own)),
+        at=at,
+        given=given,
     )
     numbered = [replace(fact, run_id=run_id, seq=seq) for seq, fact in enumerate(taken)]
     return [*numbered, forked.as_fact(run_id, len(numbered), now)]

@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.clock import Clock
-from engine.errors import NotFound, TreadleError
+from engine.errors import BadRequest, NotFound, TreadleError
 from engine.events.bus import EventBus
 from engine.events.types import Event, RunFinished
-from engine.ids import RunId, VersionId
+from engine.ids import NodeId, RunId, VersionId
 from engine.model.codec import document_hash, read_document
 from engine.model.failures import ItemState, Replay
 from engine.model.run import Fact, FactKind, Run
 from engine.model.workflow import Document
 from engine.protocols import Store, UnitOfWork
 
-from .fork import facts_for_retry, run_for_retry
-from .payloads import Payload
+from .fork import behind, facts_for_retry, run_for_retry
+from .payloads import Payload, decode_batch
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +154,30 @@ def prepare(work: UnitOfWork, replay: Replay, run_id: RunId, clock: Clock) -> Be
     if replay.start == "failed_step":
         stored = work.runs.facts(run_id, with_payload=True)
         same = replay.version == "same" and replay.input is None
-        known = facts_for_retry(stored, run_id, new.id, now=clock.now(), keeps_keys=same)
+        at = given = None
+        if replay.input is not None:
+            at, given = failed_step(work, run_id), decode_batch(replay.input)
+            if at not in document.nodes:
+                raise NotFound("node", at, hint="The version that is to run does not have it. Replay from the start.")
+            again = behind(document, {at})
+            stored = [fact for fact in stored if fact.node not in again]
+            payload = work.runs.get_input(run_id)
+        known = facts_for_retry(stored, run_id, new.id, now=clock.now(), keeps_keys=same, at=at, given=given)
         facts = known if replay.version == "same" else facts_for(document, known)
     return Begun(run_id, new, payload, document if is_kept else None, facts)
+
+
+def failed_step(work: UnitOfWork, run_id: RunId) -> NodeId:
+    """Return the step at which a run failed, to be given other items; raises `NotFound`, `BadRequest` where that cannot be."""
+    node = work.failures.get(run_id).node
+    if node is None:
+        raise BadRequest("The run failed at no step of its own.", hint="Give the data from the start.")
+    if any(fact.node == node and fact.scope for fact in work.runs.facts(run_id)):
+        raise BadRequest(
+            f"The step {node} failed inside a loop or a frame, which gets its items from outside.",
+            hint="Give the data from the start, or fork the run at the loop itself.",
+        )
+    return node
 
 
 def facts_for(document: Document, facts: Sequence[Fact]) -> list[Fact]:

@@ -20,6 +20,7 @@ from engine.model.failures import (
     ReplayVersion,
 )
 from engine.protocols import Store, UnitOfWork
+from engine.run.replayer import failed_step
 
 from .runs import Input, payload_of
 
@@ -79,15 +80,14 @@ class FailureService:
         Repeat the open failures of a group, or of these runs, `at_once` at a time; returns the stored order.
 
         From the failed step a run goes on with what the steps before it gave; from the start it does everything again. With
-        `input` a single run starts with other items. `newest` runs the active version, else the newest one. Raises
-        `BadRequest`, and `Conflict` when nothing of it waits to be replayed.
+        `input` a single run gets other items: at the failed step in place of those that arrived there, or at its start.
+        `newest` runs the active version, else the newest one. Raises `BadRequest`, `NotFound`, `Conflict` when nothing of it
+        waits to be replayed.
         """
         require(self._actor, "run", "replay failures")
         self._check_meant(group, runs)
         if input is not None and (runs is None or len(runs) != 1):
             raise BadRequest("Other data is for one run at a time.", hint="Name one run, or leave the data as it was.")
-        if input is not None and start != "start":
-            raise BadRequest("Other data is for a run from its start.", hint="Replay it from the start.")
         if not 1 <= at_once <= MOST_AT_ONCE:
             raise BadRequest(f"Between 1 and {MOST_AT_ONCE} runs go at a time.")
         now = self._clock.now()
@@ -103,6 +103,8 @@ class FailureService:
         )
 
         def keep(work: UnitOfWork) -> Replay:
+            if input is not None and start == "failed_step" and runs is not None:
+                failed_step(work, RunId(runs[0]))
             count = work.replays.add(replay, None if runs is None else [RunId(run) for run in runs])
             if not count:
                 raise Conflict("Nothing of this waits to be replayed.", hint="Look at the desk: it may be settled.")

@@ -102,6 +102,30 @@ async def test_from_the_start_with_other_data(desk, shop):
     assert ["first mended", "mended"] == shop.outside.seen("send")[-2:]
 
 
+async def test_from_the_failed_step_with_other_data(desk, shop):
+    """
+    What somebody mended by hand arrives at the step that failed; the steps before it are not done again.
+    """
+    document = a_document(
+        [
+            a_node("start", "trigger.manual"),
+            a_node("note", "test.send", what="note {{ item.n }}"),
+            a_node("send", "test.send", what="{{ item.n }}"),
+        ],
+        "start -> note, start -> send",
+    )
+    shop.outside.fail["7"] = [ValueError("broken")]
+    run = a_run(document, shop.clock, is_test=False, workflow_id=WorkflowId("wf_orders"))
+    shop.worker.submit(run, document, [{"n": 7}], keeps_document=True)
+    assert RunStatus.FAILED is (await shop.worker.wait(run.id)).status
+    before = len(shop.outside.seen("send"))
+
+    replay = await desk.service.replay(runs=[run.id], input={"n": "mended"})
+
+    assert {"succeeded": 1} == (await desk.done(replay)).counts
+    assert ["mended"] == shop.outside.seen("send")[before:]
+
+
 async def test_what_fails_again_comes_back_with_a_link(desk, shop):
     """
     The new failure stands on the desk and names the run that it repeated; the replay tells it.
@@ -169,7 +193,7 @@ async def test_what_is_gone_is_skipped(desk, shop):
         {},
         {"group": "cause_1", "runs": ["run_1"]},
         {"group": "cause_1", "start": "start", "input": {}},
-        {"runs": ["run_1"], "input": {}},
+        {"runs": ["run_1", "run_2"], "input": {}},
         {"runs": ["run_1"], "at_once": 0},
         {"runs": ["run_1"], "start": "start", "input": [1]},
         {"runs": ["run"] * 1001},

@@ -35,7 +35,6 @@ def ask_to_replay(studio: Studio, then: Then, *, count: int, group: str | None =
         if group is None:
             items = ui.textarea(label=words.REPLAY_ITEMS, placeholder=words.ITEMS_PLACEHOLDER)
             items.props("outlined dense autogrow").mark("replay-items")
-            items.bind_visibility_from(start, "value", backward=lambda value: value == "start")
         else:
             at_once = ui.number(words.REPLAY_AT_ONCE, value=10, min=1, max=200, precision=0)
             at_once.props("outlined dense").mark("replay-at-once")
@@ -43,7 +42,7 @@ def ask_to_replay(studio: Studio, then: Then, *, count: int, group: str | None =
         @guarded
         async def go() -> None:
             if group is None:
-                given = items_of(items.value) if start.value == "start" else None
+                given = items_of(items.value)
                 await studio.failures.replay(runs=[str(run)], start=start.value, version=version.value, input=given)
             else:
                 most = int(at_once.value or 0)
