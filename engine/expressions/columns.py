@@ -218,7 +218,7 @@ def _with(kinds: Kinds, column: Column) -> Column:
         _must_be(kinds, values)
         return values
 
-    return Column(checked, column.kinds, column.constant)
+    return Column(checked, column.kinds)  # no constant any more: what is written out has to pass the check as well
 
 
 def _must_be(kinds: Kinds, values: Items) -> None:

@@ -65,6 +65,7 @@ async def test_there_are_never_more_than_may_be(make_cage):
     await until(lambda: len({pid for (item,) in made if is_there(pid := item["pid"])}) <= 3)
 
 
+@pytest.mark.alone
 async def test_a_cancelled_call_is_gone(cage):
     """
     When a run is cancelled, the process that worked for it is killed before the cancelling is over.

@@ -566,6 +566,8 @@ def main():
     import resource
     from pathlib import Path
 
+    from engine.expressions import compile_expression, compile_template
+
     clear = Path("/proc/self/clear_refs")
 
     def resident(field):
@@ -584,6 +586,13 @@ def main():
         began = time.process_time()
         how, what = attempt(payload, scope, is_template)
         took = time.process_time() - began
+        for _ in range(2):
+            if took > 0.5:  # a busy machine has slow seconds; what is slow by itself is slow each time
+                compile_expression.cache_clear()
+                compile_template.cache_clear()
+                began = time.process_time()
+                attempt(payload, scope, is_template)
+                took = min(took, time.process_time() - began)
         rose = resident("VmHWM") - before
         print(json.dumps([group, payload[:100], how, repr(what)[:300], round(took, 3), round(rose, 1)]))  # noqa: T201
         del what

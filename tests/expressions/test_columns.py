@@ -76,6 +76,18 @@ def test_simple_shapes_go_by_column(source, expected):
     assert expected == [round(v, 9) if type(v) is float else v for v in column.compute(items, 0)[:3]]
 
 
+@pytest.mark.parametrize("sign", ["+", "-", "*", "%", "<", ">=", "&&", "||"])
+@pytest.mark.parametrize("constant", ["true", '"open"', "null", "2"])
+def test_a_constant_of_the_wrong_kind_is_refused_in_a_batch_too(sign, constant):
+    """
+    True is no number, whether it comes with the items or stands in the expression.
+    """
+    items = [{"a": 1, "flag": True}] * 9
+    for field in ("a", "flag"):
+        for source in (f"item.{field} {sign} {constant}", f"{constant} {sign} item.{field}"):
+            assert repr(one_by_one(source, items)) == repr(at_once(source, items)), source
+
+
 def test_a_number_beyond_64_bits_is_refused_in_a_batch_too():
     """
     A batch in which one product grows too big fails with that item's number.

@@ -3,6 +3,8 @@
 import random
 import time
 
+import pytest
+
 from engine.expressions import FUNCTIONS, ExpressionError, check_expression, compile_expression, to_json_value
 
 SIGNS = [
@@ -114,6 +116,7 @@ def outcome(source):
     return time.process_time() - began
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_random_token_strings():
     """
     70,000 random strings of tokens give values or clean errors, none slower than a second.
@@ -123,6 +126,7 @@ def test_random_token_strings():
     assert slowest < 1.0
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_random_well_formed_expressions():
     """
     30,000 random expressions that can be read, calling every function with values of every kind, do so too.

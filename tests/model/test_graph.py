@@ -83,6 +83,7 @@ def test_answers_agree_with_each_other(pairs):
         assert all(place[edge.source] < place[edge.target] for edge in graph.edges)
 
 
+@pytest.mark.alone
 def test_five_thousand_nodes_are_cheap():
     """Building the graph of the largest workflow and asking for all ancestors stays far below a second."""
     nodes = {NodeId(f"n{i}"): Node(id=NodeId(f"n{i}"), use="x") for i in range(5000)}

@@ -297,6 +297,7 @@ async def test_a_run_can_be_cancelled_before_it_takes_its_first_step(shop):
     assert [2] == shop.outside.seen("send")
 
 
+@pytest.mark.alone
 async def test_a_big_batch_goes_its_way_beside_the_others(shop):
     """
     Computing and writing down a big batch happens in threads: the event loop keeps moving, and the data is right.

@@ -240,6 +240,7 @@ async def test_a_replay_goes_on_after_a_crash(make_workshop, tmp_path, outside):
     await shop.store.stop()
 
 
+@pytest.mark.alone
 async def test_ten_thousand_failures(shop):
     """
     With ten thousand on the desk in fifty groups the list takes a twentieth of a second, and putting them away is one breath.

@@ -241,6 +241,7 @@ def test_a_document_without_text_has_problems_without_lines():
     assert [] == check_document(parse_document("- no document"), CATALOG)
 
 
+@pytest.mark.alone
 def test_hundreds_of_problems_end_the_list():
     """A large document in which nothing fits is answered quickly."""
     nodes = "".join(f"  n{i}: {{use: data.filtre, with: {{where: nodes.m{i}.item}}}}\n" for i in range(4000))
@@ -251,6 +252,7 @@ def test_hundreds_of_problems_end_the_list():
     assert time.process_time() - started < 5
 
 
+@pytest.mark.alone
 def test_a_thousand_nodes_are_checked_in_a_blink():
     """The editor checks after each change; expressions are remembered by their text."""
     data = document_as_data(read_document(a_text()))
