@@ -15,7 +15,7 @@ from engine.steps.formats.html_text import read_html_tables
 from engine.steps.formats.source import Source
 from engine.steps.formats.yaml_text import read_yaml
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("unmeasured")]  # millions of cells
 
 
 def a_source(data: bytes) -> Source:
