@@ -18,6 +18,7 @@ settings.register_profile(
 settings.load_profile("treadle")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a fixture of their module, a browser or a server, go to one worker, in their order."""
     for item in items:
