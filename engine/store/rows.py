@@ -20,6 +20,7 @@ Row = Sequence[Any]
 Values = tuple[Any, ...]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DEEPEST: Final = 100
 
 
 def moment(at: datetime) -> int:
@@ -54,16 +55,19 @@ def _as_plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def _tamed(value: Any) -> Any:
+def _tamed(value: Any, above: tuple[int, ...] = ()) -> Any:
     """Take out what makes orjson refuse: half surrogates, integers beyond 64 bits, structures without an end."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
         return str(value)
-    if isinstance(value, Mapping):
-        return {_tamed(str(key)): _tamed(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tamed(inner) for inner in value]
+    if isinstance(value, Mapping | list | tuple):
+        if id(value) in above or len(above) >= _DEEPEST:
+            return "…"
+        above = (*above, id(value))
+        if isinstance(value, Mapping):
+            return {_tamed(str(key)): _tamed(inner, above) for key, inner in value.items()}
+        return [_tamed(inner, above) for inner in value]
     return value if value is None or isinstance(value, bool | int | float) else _tamed(str(value))
 
 
