@@ -25,7 +25,7 @@ run: $(RUN_STAMP) ## Install what is needed and open the studio (ARGS="--port 80
 
 test: $(TEST_STAMP) chromium lint ## Install what the tests need and run all of them
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest tests -m "not alone" -n logical --dist loadgroup
+	@$(BIN)/coverage run -m pytest tests -m "not alone" -n logical --dist loadfile
 	@$(BIN)/pytest tests -m alone
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
