@@ -509,6 +509,7 @@ PASS_FAILED = "Next pass that failed"
 COMES_FROM = "Where does this come from?"
 COMES_FROM_HINT = "From the value back to its sources; click a step to see its data."
 ORIGIN_HOW = {"copied": "taken over", "computed": "computed", "source": "its source"}
+ORIGIN_ELSEWHERE = "in another run"
 ORIGINS_CUT = "There are more than are shown here."
 
 

@@ -188,8 +188,13 @@ class StepList(BaseModel):
 
 
 class LineageHop(BaseModel):
-    """One item on the way back; `came_from` are the positions in the list of those it was made from."""
+    """
+    One item on the way back; `came_from` are the positions in the list of those it was made from.
 
+    `run_id` is another run than the one that was asked about where the way leads through a call.
+    """
+
+    run_id: str
     node: str
     scope: str
     port: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,7 @@ from engine.model.durations import parse_duration
 from engine.model.run import Run, RunStatus
 from engine.protocols import RunFilter
 
-runs = typer.Typer(help="Runs: list, show, retry, fork, decide, cancel.", no_args_is_help=True)
+runs = typer.Typer(help="Runs: list, show, lineage, retry, fork, decide, cancel.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(help="The run's id.")]
 
 EXITS = {RunStatus.SUCCEEDED: Exit.DONE, RunStatus.WAITING: Exit.PARKED, RunStatus.NEEDS_DECISION: Exit.PARKED}
@@ -257,6 +258,44 @@ async def show(run_id: RunArgument, data: DataOption = None, as_json: AsJson = F
         empty="No step has started yet.",
     )
     say_finished(finished, as_json=False)
+    return Exit.DONE
+
+
+@runs.command("lineage")
+@command
+async def lineage(
+    run_id: RunArgument,
+    step: Annotated[str, typer.Argument(help="The step that the item left.")],
+    item: Annotated[int, typer.Argument(help="Its index in the batch.")] = 0,
+    path: Annotated[str, typer.Option("--path", help="A field in it, such as total or customer.name.")] = "",
+    port: Annotated[str, typer.Option("--port", help="The out-port it left by.")] = "out",
+    scope: Annotated[str, typer.Option("--scope", help="The pass, for a step in a loop: loop:3.")] = "",
+    data: DataOption = None,
+    as_json: AsJson = False,
+) -> Exit:
+    """Show where an item, or a field in it, came from: back to its sources, through loops, merges and calls."""
+    async with at_work(data, reading=True) as work:
+        hops = await work.studio.runs.lineage(run_id, step, item, port=port, path=path, scope=scope)
+    if as_json:
+        say_json([asdict(hop) for hop in hops])
+        return Exit.DONE
+    say_table(
+        ["", "From", "Step", "Item", "Field", "Value", "How", "Run"],
+        [
+            [
+                str(number),
+                ", ".join(map(str, hop.came_from)),
+                f"{hop.scope}/{hop.node}" if hop.scope else hop.node,
+                f"{hop.port} {hop.index}",
+                hop.path or "",
+                "" if hop.path is None else orjson.dumps(hop.value, default=str).decode()[:80],
+                hop.how if hop.expression is None else f"{hop.how}: {hop.expression}",
+                "" if hop.run_id == run_id else hop.run_id,
+            ]
+            for number, hop in enumerate(hops)
+        ],
+        empty="",
+    )
     return Exit.DONE
 
 

@@ -24,7 +24,7 @@ from engine.model.workflow import Document, Workflow
 from engine.protocols import Store, UnitOfWork
 from engine.steps.contract import ChildResult
 
-from .payloads import Payload, encode_batch
+from .payloads import Payload, Reference, encode_batch
 
 DEEPEST: Final = 20
 """How many calls may lie inside one another."""
@@ -115,6 +115,11 @@ def child_id(parent: RunId, key: str, index: int) -> RunId:
     """Return the id of the child with that number: the same whenever the call is made, and no other call's."""
     call = hashlib.sha256(f"{parent} {key}".encode()).hexdigest()[:16]
     return RunId(f"{parent[:16]}{call}{index:06x}")
+
+
+def number_of_child(child: RunId) -> int:
+    """Return the number that `child_id` made the id from."""
+    return int(child[-6:], 16)
 
 
 def find_callee(work: UnitOfWork, name: str, *, is_test: bool) -> tuple[Workflow, VersionId, Document, bool]:
@@ -215,16 +220,30 @@ def error_of(run: Run) -> ChildFailed | None:
 
 def last_items(document: Document, facts: Sequence[Fact]) -> Batch:
     """Return what a run gave: what came to its `flow.return` steps, else what left the nodes that nothing follows."""
-    payloads = {
+    payloads = _payloads(facts)
+    items: Batch = []
+    for node, port in _last_ports(document, payloads):
+        items += _items_at(payloads, node, port)
+    return items
+
+
+def last_counts(document: Document, facts: Sequence[Fact]) -> list[tuple[NodeId, str, int]]:
+    """Return the nodes and ports by which `last_items` left, in its order, each with how many."""
+    payloads = _payloads(facts)
+    return [(node, port, payloads[node].counts[port]) for node, port in _last_ports(document, payloads)]
+
+
+def _payloads(facts: Sequence[Fact]) -> dict[NodeId, Payload]:
+    return {
         fact.node: Payload(fact.payload) for fact in facts if fact.kind is FactKind.STEP_SUCCEEDED and fact.payload is not None
     }
+
+
+def _last_ports(document: Document, payloads: Mapping[NodeId, Payload]) -> list[Reference]:
     graph = Graph.of(document)
     returns = [node.id for node in document.nodes.values() if node.use == RETURN and node.id in payloads]
-    items: Batch = []
-    for node in returns or [name for name in graph.order if name in payloads and not graph.out_of(name)]:
-        for port in payloads[node].ports:
-            items += _items_at(payloads, node, port)
-    return items
+    last = returns or [name for name in graph.order if name in payloads and not graph.out_of(name)]
+    return [(node, port) for node in last for port in payloads[node].ports]
 
 
 def _items_at(payloads: Mapping[NodeId, Payload], node: NodeId, port: str) -> Batch:

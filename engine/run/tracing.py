@@ -1,5 +1,5 @@
 """
-Where a value of a stored run came from: the way back from one item to its sources, through loops, merges and sums.
+Where a value of a stored run came from: the way back from one item to its sources, through loops, merges, sums and calls.
 
 The scopes of the run are built again from its journal, as a run that goes on would, and nothing in them is begun.
 """
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.clock import Clock, SystemClock
-from engine.errors import NotFound
+from engine.errors import NotFound, TreadleError
 from engine.ids import NodeId, RunId
 from engine.model.items import Item
-from engine.model.run import FactKind
+from engine.model.run import FactKind, RunStatus
 from engine.model.workflow import Node
 from engine.protocols import UnitOfWork
 from engine.steps.catalog import Catalog
 
+from .calls import MOST, last_counts, number_of_child
 from .compiling import compile_plan
 from .env import RunEnv
 from .execution import Execution
@@ -37,6 +38,7 @@ from .resume import Restored
 
 Place = tuple[str, int, str, int]
 """A scope, the number of a node in it, one of its out-ports, and an index in the batch that left by it."""
+CALL: Final = "flow.call"
 _OF_ITEM: Final = re.compile(r"(?<![\w.])item\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?!\w*\()")
 
 
@@ -45,11 +47,13 @@ class Origin:
     """
     One item on the way back from a value.
 
-    `came_from` are the positions, in the same answer, of those it was made from; a source names none. Where a field was asked
+    `run_id` is the run it was in: calls lead into the runs that were called, and out of them to who called. `came_from` are the
+    positions, in the same answer, of those it was made from; a source names none. Where a field was asked
     for, `path` is where it stands in this item and `value` what stands there; `how` says `copied` (it stands so in an item
     before), `computed` (by `expression`, where the step wrote it with one), or `source`.
     """
 
+    run_id: RunId
     node: NodeId
     scope: str
     port: str
@@ -64,7 +68,18 @@ class Origin:
 class Traces:
     """Answers where the items of one stored run came from; raises `NotFound` for a run that is not there."""
 
-    def __init__(self, work: UnitOfWork, run_id: RunId, catalog: Catalog, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        work: UnitOfWork,
+        run_id: RunId,
+        catalog: Catalog,
+        clock: Clock | None = None,
+        known: dict[RunId, Traces] | None = None,
+    ) -> None:
+        self._work, self._catalog = work, catalog
+        self._known: dict[RunId, Traces] = {} if known is None else known
+        self._known[run_id] = self
+        self._children: dict[str, list[tuple[RunId, NodeId, str, int]]] = {}
         run, facts = work.runs.get(run_id), work.runs.facts(run_id, with_payload=True)
         plan = compile_plan(work.runs.get_document(run_id), catalog)
         env = RunEnv(clock=clock or SystemClock(), http=None, files=None, folders=OneFolder(Path()))  # type: ignore[arg-type]
@@ -102,13 +117,13 @@ class Traces:
             start = (scope, *before)
         if self._item(start) is None:
             raise NotFound("item", f"{node}.{port}[{index}]")
-        found = [(start, path)]
+        found: list[tuple[Spot, str]] = [((self, start), path)]
         position = {found[0]: 0}
         origins: list[Origin] = []
         while len(origins) < len(found):
-            place, asked = found[len(origins)]
-            parents = list(self._parents(place))
-            how, expression, paths = self._how(place, asked, parents)
+            (traces, place), asked = found[len(origins)]
+            parents = list(traces._before(place))
+            how, expression, paths = traces._how(place, asked, parents)
             came_from: list[int] = []
             for parent in parents:
                 for further in paths(parent):
@@ -118,12 +133,13 @@ class Traces:
                         found.append(entry)
                     if entry in position:
                         came_from.append(position[entry])
-            planned = self._scope(place[0]).plan.nodes[place[1]]
-            told = {"path": asked, "value": show(_at(self._item(place), asked))} if asked else {}
+            planned = traces._scope(place[0]).plan.nodes[place[1]]
+            told = {"path": asked, "value": show(_at(traces._item(place), asked))} if asked else {}
             if not parents:
                 how = "source" if how == "copied" else how
             origins.append(
                 Origin(
+                    run_id=traces._top.run.id,
                     node=planned.id,
                     scope=place[0],
                     port=place[2],
@@ -137,6 +153,61 @@ class Traces:
         return origins
 
     # — one step back —
+
+    def _before(self, place: Place) -> list[Spot]:
+        """Return what an item was made from, also where that is in another run."""
+        if (inside := self._in_child(place)) is not None:
+            return [inside]
+        parents: list[Spot] = [(self, parent) for parent in self._parents(place)]
+        return parents or self._at_caller(place)
+
+    def _in_child(self, place: Place) -> Spot | None:
+        """Return where an item that came back from a call left the run that was called; None where none of its runs is kept."""
+        scope, number, port, index = place
+        planned = self._scope(scope).plan.nodes[number]
+        if planned.is_rim or planned.node.use != CALL or port != "out":
+            return None
+        key = f"{scope}/{planned.id}" if scope else planned.id
+        if key not in self._children:
+            self._children[key] = list(self._given_back(key))
+        for run_id, node, left_by, count in self._children[key]:
+            if index < count:
+                child = self._traces(run_id)
+                return None if child is None else (child, ("", child._top.plan.index[node], left_by, index))
+            index -= count
+        return None
+
+    def _given_back(self, key: str) -> Iterator[tuple[RunId, NodeId, str, int]]:
+        """Give the batches that the runs of a call gave, in the order in which they left the call."""
+        for run in self._work.runs.list_children(self._top.run.id, step=key, limit=MOST):
+            if run.status is RunStatus.SUCCEEDED:
+                facts = self._work.runs.facts(run.id, with_payload=True)
+                for node, port, count in last_counts(self._work.runs.get_document(run.id), facts):
+                    yield run.id, node, port, count
+
+    def _at_caller(self, place: Place) -> list[Spot]:
+        """Return what came to the step that called this run, where an item is what was handed over."""
+        run, (scope, number, _, index) = self._top.run, place
+        if run.parent_run_id is None or run.parent_step is None or scope:
+            return []
+        if self._top.plan.nodes[number].id != run.start_node or (caller := self._traces(run.parent_run_id)) is None:
+            return []
+        outer, _, node = run.parent_step.rpartition("/")
+        here = caller._scope(outer)
+        planned = here.plan.nodes[here.plan.index[NodeId(node)]]
+        if planned.node.fields.get("per") == "item":
+            index = number_of_child(run.id)
+        arrived = here.lineage.arrived_from(planned, planned.first_in, index)
+        return [] if arrived is None else [(caller, (outer, *arrived))]
+
+    def _traces(self, run_id: RunId) -> Traces | None:
+        """Return another run of the same family; None where it is gone or cannot be read any more."""
+        if run_id not in self._known:
+            try:
+                return Traces(self._work, run_id, self._catalog, self._top.env.clock, self._known)
+            except TreadleError:
+                return None
+        return self._known[run_id]
 
     def _parents(self, place: Place) -> Iterator[Place]:
         scope, number, port, index = place
@@ -190,7 +261,7 @@ class Traces:
 
     # — one field —
 
-    def _how(self, place: Place, path: str, parents: list[Place]) -> tuple[str, str | None, Any]:
+    def _how(self, place: Place, path: str, parents: list[Spot]) -> tuple[str, str | None, Any]:
         """Return how a field came to be, by which expression, and what paths to follow in an item before."""
         if not path:
             return ("copied" if parents else "source"), None, lambda _: ("",)
@@ -199,12 +270,12 @@ class Traces:
         written = None if node.is_rim else _expression(node.node, path)
         if written is None:
             old = _renamed(node.node, path) if not node.is_rim else path
-            same = {parent for parent in parents if _at(self._item(parent), old) == value and _has(self._item(parent), old)}
+            same = {parent for parent in parents if _at(_item_of(parent), old) == value and _has(_item_of(parent), old)}
             if same:
                 return "copied", None, lambda parent: (old,) if parent in same else ()
             return ("computed" if parents else "source"), None, lambda _: ("",)
         asked = tuple(dict.fromkeys(_OF_ITEM.findall(written))) or ("",)
-        return "computed", written, lambda parent: tuple(p if _has(self._item(parent), p) else "" for p in asked)
+        return "computed", written, lambda parent: tuple(p if _has(_item_of(parent), p) else "" for p in asked)
 
     # — the run as it was —
 
@@ -221,6 +292,14 @@ class Traces:
             output = outputs.get(port) if outputs is not None else None
             items = output.items if output is not None else []
         return items[index] if 0 <= index < len(items) else None
+
+
+Spot = tuple[Traces, Place]
+"""A place in one of several runs."""
+
+
+def _item_of(spot: Spot) -> Item | None:
+    return spot[0]._item(spot[1])
 
 
 def trace(

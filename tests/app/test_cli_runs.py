@@ -51,6 +51,20 @@ def test_results_and_notes_go_different_ways(shell):
     assert re.search(r"^succeeded in \d+ ms  \(run_\w+\)$", result.stderr, re.MULTILINE)
 
 
+def test_where_a_value_came_from(shell):
+    """
+    Each hop back is a line: the step, the item, the field with its value, and how it came to be.
+    """
+    run = shell.json("run", shell.write("a.yaml", DOUBLE))["id"]
+    hops = shell.json("runs", "lineage", run, "double", "1", "--path", "twice")
+    assert [("double", 1, 4, "computed"), ("start", 1, 2, "source")] == [
+        (hop["node"], hop["index"], hop["value"], hop["how"]) for hop in hops
+    ]
+    shown = shell.run("runs", "lineage", run, "double", "1", "--path", "twice").stdout
+    assert "computed: item.n * 2" in shown
+    assert shell.run("runs", "lineage", run, "double", "9").exit_code != Exit.DONE
+
+
 def test_a_finished_run_for_machines(shell):
     """
     With --json exactly one object: the finished run as the API tells it.

@@ -235,6 +235,52 @@ async def test_what_is_returned_comes_back(treadle, studio):
     assert [7] == [item["n"] for item in (await outputs_of(studio, run))["after"]["out"]]
 
 
+@pytest.mark.parametrize("per", ["item", "batch"])
+async def test_a_value_leads_back_through_a_call(treadle, studio, per):
+    """
+    From what the caller got, into the run that was called, out of it to the very item that was handed over, to its source.
+    """
+    await studio.workflows.create(CHILD)
+    await studio.workflows.create(caller(per=per))
+    run = await run_to_end(studio, "Parent", [{"n": 3}, {"n": 7}])
+    children = [child.id for child in await children_of(treadle, run)]
+
+    hops = await studio.runs.lineage(run.id, "after", 1, path="n")
+
+    child = children[-1]
+    way = [(hop.run_id, hop.node, hop.index) for hop in hops]
+    at = 1 if per == "batch" else 0
+    assert [(run.id, "after", 1), (run.id, "call", 1), (child, "last", at)] == way[:3]
+    assert (run.id, "start", 1) == way[-1]
+    assert (child, "start", at) in way
+    assert ["copied", "copied", "computed"] == [hop.how for hop in hops[:3]]
+    assert [("n", 70)] * 3 == [(hop.path, hop.value) for hop in hops[:3]]
+    assert all(hop.index == 1 for hop in hops if hop.run_id == run.id)
+
+
+@pytest.mark.parametrize("gone", ["run", "data"])
+async def test_the_way_back_begins_in_a_called_run(treadle, studio, gone):
+    """
+    Asked of the run that was called, the way leads out to who called it, and ends at the trigger where that is gone.
+    """
+    await studio.workflows.create(CHILD)
+    await studio.workflows.create(caller(per="item"))
+    run = await run_to_end(studio, "Parent", [{"n": 3}, {"n": 7}])
+    child = (await children_of(treadle, run))[-1]
+
+    hops = await studio.runs.lineage(child.id, "start")
+    assert (run.id, "start", 1) == (hops[-1].run_id, hops[-1].node, hops[-1].index)
+
+    def let_go(work):
+        if gone == "run":
+            work.retention.remove([run.id])
+        else:
+            work.retention.drop_data([run.id], at=treadle.clock.now())
+
+    await treadle.store.write(let_go)
+    assert [child.id] == [hop.run_id for hop in await studio.runs.lineage(child.id, "start")]
+
+
 async def test_no_items_call_nobody(treadle, studio):
     """
     One run for each of no items is none, and the caller goes on.

@@ -6,6 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nicegui import ui
+
 from .. import words
 from ..notices import guarded
 from ..passes import numbers_of
@@ -23,10 +25,16 @@ SHOWN = 200
 async def show_origins(
     read: Callable[[], Awaitable[Sequence[Origin]]],
     *,
+    run: str,
     label: Callable[[str], str],
     on_step: Callable[[str, str], Any] | None = None,
 ) -> None:
-    """Read the way back and show it; a click on a step closes the dialog and calls `on_step` with its node and pass."""
+    """
+    Read the way back and show it.
+
+    A click on a step closes the dialog and calls `on_step` with its node and pass; one of another run than `run`
+    opens that run.
+    """
     origins = await read()
     with dialog(words.COMES_FROM) as (shown, foot):
         text(words.COMES_FROM_HINT, "tr-muted tr-small", tag="p")
@@ -35,6 +43,8 @@ async def show_origins(
 
                 def go(origin: Origin = origin) -> Any:
                     shown.close()
+                    if origin.run_id != run:
+                        return ui.navigate.to(f"/runs/{origin.run_id}")
                     return on_step(origin.node, origin.scope) if on_step else None
 
                 line = box("tr-origin", tag="button").props("type=button").mark(f"origin-{number}")
@@ -46,6 +56,8 @@ async def show_origins(
                             words.origin_place(origin.port, origin.index, numbers_of(origin.scope)), "tr-muted tr-small tr-num"
                         )
                         box("tr-grow")
+                        if origin.run_id != run:
+                            text(words.ORIGIN_ELSEWHERE, "tr-tag")
                         text(words.ORIGIN_HOW.get(origin.how, origin.how), "tr-tag")
                     if origin.path:
                         with row():

@@ -165,6 +165,7 @@ class StepData:
                 lambda: self._runs.lineage(
                     str(step.run_id), step.node, item, port=port, path=path, scope=step.scope, arrived=way == "in"
                 ),
+                run=str(step.run_id),
                 label=self._label,
                 on_step=self._on_step,
             )
