@@ -245,8 +245,8 @@ class Runs(Protocol):
         the old run, another payload.
         """
 
-    def request_cancel(self, run_id: RunId) -> Run:
-        """Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is."""
+    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None) -> Run:
+        """Mark the run; a queued or parked run becomes `cancelled` at once, with this error. Returns the run as it then is."""
 
     def claim(self, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False) -> Run | None:
         """

@@ -7,13 +7,14 @@ import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 from engine.errors import Damaged, NoPlace, StepCrashed, TimedOut
 from engine.events.types import RunFinished, RunQueued, RunStarted
 from engine.model.items import Batch
 from engine.model.run import FINAL, Run, RunStatus
-from engine.protocols import Store
+from engine.protocols import Store, UnitOfWork
 from engine.steps.contract import Response
 
 from .disk import despite_refusals, reach_disk
@@ -130,6 +131,12 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         ending = Ending(status=RunStatus.CANCELLED, error=flight.reason_error)
     if ending is None or ending.status is RunStatus.RUNNING or flight.reason == "lost":
         return
+    if flight.is_stored and flight.restored is None and ending.status is RunStatus.CANCELLED:
+        # It was not taken over yet: what it waited for is known to the store alone.
+        cancel = partial(_cancel_stored, flight, store)
+        await _whole(despite_refusals(cancel))
+        if flight.run.status.is_final:
+            return
     if flight.restored is not None and not flight.is_executing and ending.status in FINAL:
         flight.restored.end_waits(Execution(flight.run, flight.plan, env, next_seq=flight.restored.next_seq))
     flight.run = ended(flight.run, ending, env)
@@ -140,6 +147,18 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         await _whole(reach_disk(store.journal))
     if ending.response is not None and env.respond is not None:
         env.respond(flight.run.id, ending.response)
+
+
+async def _cancel_stored(flight: Flight, store: Store) -> None:
+    """Cancel in the store; one that stands there as running, left by a life before, only loses what it waited for."""
+
+    def cancel(work: UnitOfWork) -> Run:
+        run = work.runs.request_cancel(flight.run.id, flight.reason_error)
+        if not run.status.is_final:
+            work.waits.forget(run.id)
+        return run
+
+    flight.run = await store.write(cancel)
 
 
 def ended(run: Run, ending: Ending, env: RunEnv) -> Run:

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, Final
 
 from engine.clock import Clock
-from engine.errors import Conflict, NotFound, TreadleError
+from engine.errors import Conflict, NotFound, StoreError, TreadleError
 from engine.events.bus import EventBus
 from engine.ids import NodeId, RunId
 from engine.model.codec import document_hash
@@ -174,6 +174,8 @@ class Worker:
                 going[task].end("stop")
             if late:
                 await asyncio.wait(late, timeout=self._grace.total_seconds())
+        if self._failing:
+            await asyncio.wait(tuple(self._failing.values()), timeout=self._grace.total_seconds())
         if any(flight.task is None for flight in self._flights.values()):
             with suppress(TimeoutError):  # runs that were carried at once land when the disk has them
                 async with asyncio.timeout(self._grace.total_seconds()):
@@ -389,12 +391,31 @@ class Worker:
 
     def _supersede(self, flight: Flight, by: RunId) -> None:
         error = superseded_error(flight.run, by)
-        if flight.task is None and self._queue.remove(flight, flight.place):
+        if flight.task is not None or not self._queue.remove(flight, flight.place):
+            flight.end("cancel", error)
+        elif flight.is_stored:
+            flight.end("cancel", error)
+            self._failing[flight.run.id] = asyncio.create_task(
+                self._supersede_stored(flight, error), name=f"{flight.run.id} gives way"
+            )
+        else:
             flight.run = ended(flight.run, Ending(status=RunStatus.CANCELLED, error=error), self.env)
             self.store.journal.finish(flight.run)
             self._announce(flight)
-        else:
-            flight.end("cancel", error)
+
+    async def _supersede_stored(self, flight: Flight, error: Mapping[str, Any]) -> None:
+        """End a run in the store that gives way before it begins; a disk that refuses is asked again until the worker stops."""
+        try:
+            while self._is_running:
+                try:
+                    flight.run = await self.store.write(lambda work: work.runs.request_cancel(flight.run.id, error))
+                except StoreError:
+                    await asyncio.sleep(1)
+                else:
+                    self._announce(flight)
+                    return
+        finally:
+            self._failing.pop(flight.run.id, None)
 
     def _refuse(
         self, flight: Flight, run: Run, ending: Ending, payload: bytes, document: Document | None, firing: Firing | None

@@ -241,9 +241,9 @@ class SqlRuns:
             own_blobs(self._connection, owned, target)
         return len(seqs)
 
-    def request_cancel(self, run_id: RunId) -> Run:
+    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None) -> Run:
         """
-        Mark the run; a queued or parked run becomes `cancelled` at once. Returns the run as it then is.
+        Mark the run; a queued or parked run becomes `cancelled` at once, with this error. Returns the run as it then is.
 
         One that ends at once gets a new epoch, so that a worker that was about to take it writes nothing.
         """
@@ -252,7 +252,8 @@ class SqlRuns:
             return run
         run = replace(run, cancel_requested=True)
         if run.status is not RunStatus.RUNNING:
-            run = replace(run, status=RunStatus.CANCELLED, finished_at=self._clock.now(), epoch=run.epoch + 1)
+            over = self._clock.now()
+            run = replace(run, status=RunStatus.CANCELLED, error=error or run.error, finished_at=over, epoch=run.epoch + 1)
             self._end_waits(run)
         self._write(run)
         if run.status.is_final:

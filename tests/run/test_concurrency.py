@@ -7,7 +7,8 @@ import pytest
 
 from engine.ids import WorkflowId
 from engine.model.limits import Concurrency
-from engine.model.run import RunStatus
+from engine.model.run import FactKind, RunStatus
+from engine.model.waits import Waking
 from engine.run import queue as queue_module
 from engine.run.payloads import encode_batch
 from tests.run.leases import leases, watch_leases
@@ -96,6 +97,30 @@ async def test_the_oldest_gives_way(shop):
     assert ["cancelled", "cancelled", "cancelled", "succeeded"] == [run.status.value for run in ended]
     assert [runs[n + 1].id for n in range(3)] == [run.error["where"]["run"] for run in ended[:3]]
     assert (0, 0) == await leases(shop.store)
+
+
+async def test_a_woken_run_that_gives_way_waits_for_nothing_any_more(shop):
+    """
+    A run that was woken and has to give way before it goes on leaves no step behind that waits (histories 188 and 283).
+    """
+    document = a_document(
+        [START, a_node("pause", "flow.wait", signal="go")],
+        "start -> pause",
+        concurrency=Concurrency(limit=1, when_full="cancel_oldest"),
+    )
+    first = shop.start(document, order("acme"))
+    await shop.worker.wait(first.id)
+    (waiting,) = await shop.store.read(lambda work: work.waits.of_run(first.id))
+    waking = Waking(how="signal", at=shop.clock.now())
+    await shop.store.write(lambda work: work.waits.wake(waiting.run_id, waiting.node, waiting.scope, waking))
+    await shop.worker.run_once()
+    second = shop.start(document, order("bolt"))
+
+    over = await shop.worker.wait(first.id, SOON)
+    assert (RunStatus.CANCELLED, "superseded", second.id) == (over.status, over.error["code"], over.error["where"]["run"])
+    assert [] == await shop.store.read(lambda work: work.waits.of_run(first.id))
+    steps = await shop.store.read(lambda work: work.runs.facts(first.id))
+    assert ("pause", FactKind.STEP_CANCELLED) == (steps[-1].node, steps[-1].kind)
 
 
 async def test_a_key_that_cannot_be_computed_is_told(shop):

@@ -6,7 +6,9 @@ What is promised, and checked here:
 - what was told to somebody as done stays so;
 - a change outside is made once, but for those whose receipt a power cut kept from the disk;
 - an effect happens only after all that led to it is on disk; the journal of a run has no gap;
-- no more runs of a workflow are at work at a time than it allows;
+- no more runs of a workflow, or of one group of its events, are at work at a time than it allows, and only where it says so is
+  a run turned away;
+- what loops, breaks and tries give, also inside one another, is what the model says;
 - in the end nothing is left over.
 """
 
@@ -78,12 +80,16 @@ class Figures:
     jumps: int = 0
     decisions: int = 0
     wakings: int = 0
+    passes: int = 0
+    caught: int = 0
+    turned_away: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Figures) -> None:
         """Sum up."""
-        for name in ("lives", "cuts", "runs", "changes", "repeated", "refused", "jumps", "decisions", "wakings"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, count in vars(other).items():
+            if name != "statuses":
+                setattr(self, name, getattr(self, name) + count)
         self.statuses.update(other.statuses)
 
 
@@ -238,7 +244,8 @@ class History:
             if again and chance.random() < 0.5:
                 wish = chance.choice(again)
             else:
-                items = [{"n": chance.randrange(100), "via": ""} for _ in range(chance.choice((1, 1, 2, 7)))]
+                group = chance.choice("ab")
+                items = [{"n": chance.randrange(100), "g": group, "via": ""} for _ in range(chance.choice((1, 1, 2, 7)))]
                 key = f"key {len(self.wishes)}" if chance.random() < 0.7 else ""
                 wish = Wish(key, chance.randrange(len(self.workflows)), items)
                 self.wishes.append(wish)
@@ -316,20 +323,26 @@ class History:
             self._judge_run(program, wish, runs.pop(run_id), found.facts[run_id])
         if runs:
             raise Broken(f"{len(runs)} runs that nobody asked for")
-        for name, most in self.world.crowds.items():
-            limit = self.workflows[int(name[1:])].settings.concurrency
+        for (name, group), most in self.world.crowds.items():
+            limits = self.workflows[int(name[1:])].settings.limits
+            limit = limits and (limits.of_key if group else limits.of_workflow)
             if limit is not None and most > limit:
-                raise Broken(f"{most} runs of {name} at work at a time, which allows {limit}")
+                raise Broken(f"{most} runs of {name} {group} at work at a time, which allows {limit}")
 
     def _judge_run(self, program: Program, wish: Wish, run: Run, facts: list[Fact]) -> None:
         document = self.workflows[wish.workflow]
         expected = expect(document, wish.items)
         self.figures.runs += 1
         self.figures.statuses[run.status.value] += 1
+        self.figures.passes += sum(fact.kind is FactKind.SCOPE_DONE for fact in facts)
+        self.figures.caught += sum(fact.kind is FactKind.SCOPE_FAILED for fact in facts)
+        self.figures.turned_away += run.error is not None and run.error.get("code") in ("dropped", "superseded")
         if wish.told is not None and wish.told is not run.status:
             raise Broken(f"{run.id} was told to be {wish.told} and is {run.status}")
         allowed = {RunStatus.FAILED if expected.fails else RunStatus.SUCCEEDED}
-        if wish.was_cancelled:
+        limits = document.settings.limits
+        turned_away = limits is not None and limits.when_full != "queue"
+        if wish.was_cancelled or turned_away:
             allowed.add(RunStatus.CANCELLED)
         if run.status not in allowed:
             raise Broken(f"{run.id} is {run.status}, expected {allowed}: {run.error}\n{shown(facts)}")
@@ -343,7 +356,7 @@ class History:
         self._judge_changes(run, expected)
 
     def _judge_changes(self, run: Run, expected: Expected) -> None:
-        wanted = {f"{run.id}:{node}:{index}" for node, index in expected.changes}
+        wanted = {f"{run.id}:{path}:{index}" for path, index in expected.changes}
         made = {key for key in self.world.changes if key.startswith(f"{run.id}:")}
         if made - wanted or (run.status is RunStatus.SUCCEEDED and wanted - made):
             raise Broken(f"{run.id} changed {sorted(made)}, expected {sorted(wanted)}")
@@ -406,14 +419,20 @@ class Receipts:
         self._items: set[tuple[str, str, int]] = set()
         for fact in (fact for found in facts.values() for fact in found):
             if fact.kind is FactKind.STEP_SUCCEEDED:
-                self._steps.add((fact.run_id, fact.node))
+                self._steps.add((fact.run_id, path_of(fact)))
             elif fact.kind is FactKind.EFFECTS:
-                self._items |= {(fact.run_id, fact.node, index) for index in fact.summary.get("done", ())}
+                self._items |= {(fact.run_id, path_of(fact), index) for index in fact.summary.get("done", ())}
 
     def holds(self, key: str) -> bool:
         """Tell whether the change of this idempotency key has a receipt."""
-        run_id, node, index = key.rsplit(":", 2)
-        return (run_id, node) in self._steps or (run_id, node, int(index)) in self._items
+        run_id, _, rest = key.partition(":")
+        path, _, index = rest.rpartition(":")
+        return (run_id, path) in self._steps or (run_id, path, int(index)) in self._items
+
+
+def path_of(fact: Fact) -> str:
+    """Return where a step stands, as idempotency keys say it."""
+    return f"{fact.scope}/{fact.node}" if fact.scope else str(fact.node)
 
 
 def shown(facts: list[Fact]) -> str:
@@ -434,6 +453,9 @@ def made_up_time(loop: VirtualLoop) -> Iterator[None]:
     draw = Random(loop.chance.random())
     with (
         patch("engine.run.executor.perf_counter", loop.time),
+        patch("engine.run.frames.perf_counter", loop.time),
+        patch("engine.run.framing.perf_counter", loop.time),
+        patch("engine.run.passes.perf_counter", loop.time),
         patch("engine.run.calling.perf_counter", loop.time),
         patch("engine.run.env.monotonic", loop.time),
         patch("engine.ids._chance", lambda: draw.getrandbits(48)),

@@ -50,7 +50,7 @@ async def live_a_day(history, hours, on_hour):
         end = history.loop.now + HOUR
         while history.loop.now < end:
             await asyncio.sleep(chance.expovariate(1 / PAUSE))
-            items = [{"n": chance.randrange(100), "via": ""} for _ in range(chance.choice((1, 2, 7)))]
+            items = [{"n": chance.randrange(100), "g": "a", "via": ""} for _ in range(chance.choice((1, 2, 7)))]
             with contextlib.suppress(Exception):
                 await program.inbox.accept(chance.choice(history.triggers), items, key=f"event {count}")
                 count += 1

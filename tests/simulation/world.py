@@ -16,12 +16,17 @@ from engine.steps.spec import FieldSpec, PortSpec, StepSpec
 
 
 class World:
-    """Outlives every life of the program. `changes` counts by idempotency key how often a change was made."""
+    """
+    Outlives every life of the program.
+
+    `changes` counts by idempotency key how often a change was made, `crowds` the most runs that were at work at a time: of a
+    workflow (under no group), and of each group of it.
+    """
 
     def __init__(self, chance: Random) -> None:
         self.chance = chance
         self.changes: Counter[str] = Counter()
-        self.crowds: Counter[str] = Counter()
+        self.crowds: Counter[tuple[str, str]] = Counter()
 
 
 class Life:
@@ -30,23 +35,25 @@ class Life:
     def __init__(self, world: World) -> None:
         self.world = world
         self.is_over = False
-        self.inside: Counter[tuple[str, str]] = Counter()
+        self.inside: Counter[tuple[str, str, str]] = Counter()
 
     def end(self) -> None:
         """Cut every line to the world."""
         self.is_over = True
 
-    def enter(self, ctx: Context) -> None:
+    def enter(self, ctx: Context, group: str) -> None:
         """Note that a run of a workflow is at work here."""
-        self.inside[ctx.workflow, ctx.run_id] += 1
-        together = len({run for workflow, run in self.inside if workflow == ctx.workflow})
-        self.world.crowds[ctx.workflow] = max(self.world.crowds[ctx.workflow], together)
+        self.inside[ctx.workflow, group, ctx.run_id] += 1
+        there = {(of, run) for workflow, of, run in self.inside if workflow == ctx.workflow}
+        crowds, everybody, alike = self.world.crowds, (ctx.workflow, ""), (ctx.workflow, group)
+        crowds[everybody] = max(crowds[everybody], len(there))
+        crowds[alike] = max(crowds[alike], sum(of == group for of, _ in there))
 
-    def leave(self, ctx: Context) -> None:
+    def leave(self, ctx: Context, group: str) -> None:
         """Note that it is not any more."""
-        self.inside[ctx.workflow, ctx.run_id] -= 1
-        if not self.inside[ctx.workflow, ctx.run_id]:
-            del self.inside[ctx.workflow, ctx.run_id]
+        self.inside[ctx.workflow, group, ctx.run_id] -= 1
+        if not self.inside[ctx.workflow, group, ctx.run_id]:
+            del self.inside[ctx.workflow, group, ctx.run_id]
 
     async def travel(self, longest: float) -> None:
         """Take a while; who died on the way never arrives."""
@@ -79,7 +86,7 @@ def simulated_steps(life: Life) -> list[StepSpec]:
         return output
 
     async def changes(ctx: Context, item: Any, concurrency: int, failing: float) -> Any:
-        life.enter(ctx)
+        life.enter(ctx, item["g"])
         try:
             await life.travel(0.02)
             if failing and world.chance.random() < failing:
@@ -88,15 +95,15 @@ def simulated_steps(life: Life) -> list[StepSpec]:
             await life.travel(0.02)
             return item
         finally:
-            life.leave(ctx)
+            life.leave(ctx, item["g"])
 
     async def reads(batch: BatchCall) -> Batch:
-        life.enter(batch.ctx)
+        life.enter(batch.ctx, batch.items[0]["g"])
         try:
             await life.travel(0.05)
             return batch.items
         finally:
-            life.leave(batch.ctx)
+            life.leave(batch.ctx, batch.items[0]["g"])
 
     def waits(batch: BatchCall, times: int) -> Any:
         """Wait so often, for a moment or for somebody, and pass the items on."""
