@@ -27,6 +27,7 @@ class OtherSide(ThreadingHTTPServer):
     """A service that remembers by path, and by the idempotency key that came with it, what it was told to do."""
 
     daemon_threads = True
+    request_queue_size = 1024  # a life begins with a thousand open runs that all call at once
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
