@@ -62,7 +62,7 @@ def test_where_a_value_came_from(shell):
     ]
     shown = shell.run("runs", "lineage", run, "double", "1", "--path", "twice").stdout
     assert "computed: item.n * 2" in shown
-    assert "no item" in shell.run("runs", "lineage", run, "double", "9", expect=Exit.FAILED).stderr
+    assert "no item" in shell.run("runs", "lineage", run, "double", "9", expect=Exit.WRONG_USE).stderr
 
 
 def test_a_finished_run_for_machines(shell):
