@@ -32,6 +32,7 @@ from engine.service.samples import Samples
 from engine.steps.builtin import builtin_steps
 from engine.steps.catalog import Catalog
 from engine.store import open_store
+from engine.triggers.inbox import NO_LIMIT
 from engine.triggers.triggers import Triggers
 
 
@@ -42,7 +43,16 @@ class House:
     `die` ends it as a power cut would: nothing is stopped, what is not on disk is gone.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None, database: str | None = None, steps: Any = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        database: str | None = None,
+        steps: Any = (),
+        inbox_limit: int = NO_LIMIT,
+    ) -> None:
+        self.inbox_limit = inbox_limit
         self.folder = folder
         self.clock = clock or SystemClock()
         self.bus = EventBus()
@@ -68,7 +78,7 @@ class House:
         )
         if worker:
             await self.worker.start()
-        self.triggers = Triggers(self.store, self.worker, self.catalog, self.clock)
+        self.triggers = Triggers(self.store, self.worker, self.catalog, self.clock, inbox_limit=self.inbox_limit)
         if triggers:
             await self.triggers.start()
         parts = Parts(
