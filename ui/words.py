@@ -626,7 +626,7 @@ DISK_PARTS = {
     "logs": "Logs",
 }
 DISK_BY_WORKFLOW = "By workflow"
-SEARCH_IN = {"names": "In names and errors", "data": "In data and logs"}
+SEARCH_IN = {"names": "In names and errors", "data": "In data and logs", "key": "The event's key"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -672,6 +672,17 @@ FAILURE_STATES = {
     "discarded": "Put away",
 }
 FAILURE_VIEWS = {"": "Open or being replayed", **FAILURE_STATES, "any": "Any state"}
+ANY_TIME = "Any time"
+RUN_TIMES = {"": ANY_TIME, "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
+ANY_DURATION = "However long"
+RUN_DURATIONS = {
+    "": ANY_DURATION,
+    "1s": "1 second or longer",
+    "10s": "10 seconds or longer",
+    "1m": "1 minute or longer",
+    "10m": "10 minutes or longer",
+    "1h": "1 hour or longer",
+}
 ANY_FAILURE_STATE = "State"
 COLUMN_COUNT = "Count"
 COLUMN_CAUSE = "Cause"

@@ -1,7 +1,11 @@
 """The list of runs, the page of one run, the settings, and downloads."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from engine.ids import new_run_id
 from engine.service.runs import RunFilter
 from ui.downloads import address
 from ui.editor.canvas import Canvas
@@ -44,6 +48,36 @@ async def test_runs_are_listed_newest_first_and_filtered(stage):
     await stage.user.open(f"/runs?workflow={people}")
     await stage.until(lambda: stage.marked(f"run-{good.id}"))
     assert not stage.marked(f"run-{bad.id}")
+
+
+async def test_runs_are_filtered_by_time_duration_and_key(stage):
+    """
+    What began long ago, was over too soon, or was started by another event is left out.
+    """
+    now, people = stage.studio.clock.now(), await stage.a_workflow()
+    recent = await stage.a_run(people)
+
+    def keep_old(work):
+        began = now - timedelta(days=3)
+        slow = replace(
+            recent, id=new_run_id(began), queued_at=began, started_at=began, finished_at=began + timedelta(minutes=2)
+        )
+        work.runs.add(slow, input=b"[]", document=work.runs.get_document(recent.id))
+        return slow
+
+    slow = await stage.treadle.store.write(keep_old)
+    await stage.user.open("/runs")
+    await stage.until(lambda: stage.marked(f"run-{slow.id}") and stage.marked(f"run-{recent.id}"))
+
+    (time,), (took,), (where,) = (stage.marked(f"filter-{name}") for name in ("time", "took", "where"))
+    time.value = "24h"
+    await stage.until(lambda: not stage.marked(f"run-{slow.id}"), "three days ago is too long ago")
+    time.value, took.value = "7d", "1m"
+    await stage.until(lambda: stage.marked(f"run-{slow.id}") and not stage.marked(f"run-{recent.id}"), "two minutes are long")
+    where.value = "key"
+    (field,) = stage.marked("search-runs")
+    field.value = "no-such-event"
+    await stage.user.should_see("No run passes these filters")
 
 
 async def test_older_runs_come_on_demand(stage):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from engine.events.types import Event, RunFinished, RunQueued, RunStarted
+from engine.model.durations import parse_duration
 from engine.model.run import Run, RunStatus
 from engine.service.runs import RunFilter
 
@@ -47,6 +48,7 @@ class RunList:
         self._status = status if status in {one.value for one in RunStatus} else ""
         self._kind = "all"
         self._where = "names"
+        self._within = self._took = ""
         self._runs: list[Run] = []
         self._has_more = False
         self._is_drawn = False
@@ -73,6 +75,8 @@ class RunList:
             states = {"": words.ANY_STATUS, **{one.value: words.state(one.value) for one in RunStatus}}
             choice(words.ANY_STATUS, states, self._status, self._choose_status, "filter-status")
             choice(words.ANY_KIND, words.RUN_KINDS, self._kind, self._choose_kind, "filter-kind")
+            choice(words.ANY_TIME, words.RUN_TIMES, self._within, self._choose_within, "filter-time")
+            choice(words.ANY_DURATION, words.RUN_DURATIONS, self._took, self._choose_took, "filter-took")
             choice(words.SEARCH_RUNS, words.SEARCH_IN, self._where, self._choose_where, "filter-where")
         await self.load()
 
@@ -104,6 +108,9 @@ class RunList:
             statuses=(RunStatus(self._status),) if self._status else (),
             is_test={"all": None, "real": False, "test": True}[self._kind],
             text=self._text if self._where == "names" else "",
+            key=self._text if self._where == "key" else "",
+            since=self._studio.clock.now() - parse_duration(self._within) if self._within else None,
+            took_at_least=parse_duration(self._took) if self._took else None,
             search=self._text if self._where == "data" and any(letter.isalnum() for letter in self._text) else "",
             before=before,
             limit=limit,
@@ -131,7 +138,7 @@ class RunList:
                 run_row(run, now)
 
     def _show_nothing(self) -> None:
-        if self._workflow or self._status or self._text or self._kind != "all":
+        if self._workflow or self._status or self._text or self._within or self._took or self._kind != "all":
             empty("search", words.NO_SUCH_RUNS, words.NO_SUCH_RUNS_TEXT)
         else:
             with empty("history", words.NO_RUNS, words.NO_RUNS_TEXT):
@@ -151,6 +158,14 @@ class RunList:
 
     async def _choose_kind(self, value: str) -> None:
         self._kind = value
+        await self._anew()
+
+    async def _choose_within(self, value: str) -> None:
+        self._within = value
+        await self._anew()
+
+    async def _choose_took(self, value: str) -> None:
+        self._took = value
         await self._anew()
 
     async def _choose_where(self, value: str) -> None:
