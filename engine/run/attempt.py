@@ -19,7 +19,7 @@ from engine.steps.contract import ItemFailures, StopRun, Wait
 
 from .calling import Calling, Calls, call_batch, call_each
 from .dry import describe_step
-from .execution import Execution
+from .execution import CALL, Execution
 from .ledger import Ledger
 from .logs import NODE
 from .outcomes import Again, Done, Ended, Failed, Outcome, as_treadle_error, join_items, outputs_of, with_errors
@@ -101,7 +101,7 @@ async def run_step(
 
 async def attempt_step(attempt: Attempt, execution: Execution) -> Attempt:
     """Carry one try at one step from start to an outcome."""
-    if execution.is_dry and attempt.planned.writes:
+    if execution.is_dry and (attempt.planned.writes or attempt.planned.node.use == CALL):
         return replace(attempt, outcome=describe_step(attempt.planned, attempt.ports, execution))
     attempt = record_start(attempt, execution)
     attempt = resolve_action(attempt, execution)

@@ -8,7 +8,7 @@ from typing import Any
 from engine.errors import TreadleError
 from engine.model.items import Batch, Item, Output
 
-from .execution import Execution
+from .execution import CALL, Execution
 from .outcomes import Done, Failed, Outcome
 from .payloads import show
 from .planner import PlanNode
@@ -37,8 +37,16 @@ def describe_step(planned: PlanNode, ports: Mapping[str, Batch], execution: Exec
             origins = [list(range(len(batch)))]
     except TreadleError as error:
         return Failed(error=error)
+    if planned.node.use == CALL:
+        return _call_described(planned, batch, all_fields[0])
     items = [_described(planned.node.use, effect, fields, spec.sample) for fields in all_fields]
     return Done(outputs={planned.first_out: Output(items, {planned.first_in: origins})})
+
+
+def _call_described(planned: PlanNode, batch: Batch, fields: Mapping[str, Any]) -> Outcome:
+    """Return what was handed over, each item with the call: what the other workflow changes outside is not known here."""
+    items = [_described(CALL, "write", fields, item) for item in batch]
+    return Done(outputs={planned.first_out: Output(items, {planned.first_in: range(len(items))})})
 
 
 def _fields_of_item(planned: PlanNode, ports: Mapping[str, Batch], execution: Execution, index: int) -> dict[str, Any]:

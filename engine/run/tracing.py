@@ -24,7 +24,7 @@ from engine.steps.catalog import Catalog
 from .calls import MOST, last_counts, number_of_child
 from .compiling import compile_plan
 from .env import RunEnv
-from .execution import Execution
+from .execution import CALL, Execution
 from .folders import OneFolder
 from .frames import reach as _carries_out  # noqa: F401 - the kinds of frames are known once their modules are
 from .framing import LEFT
@@ -38,7 +38,6 @@ from .resume import Restored
 
 Place = tuple[str, int, str, int]
 """A scope, the number of a node in it, one of its out-ports, and an index in the batch that left by it."""
-CALL: Final = "flow.call"
 _OF_ITEM: Final = re.compile(r"(?<![\w.])item\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?!\w*\()")
 
 

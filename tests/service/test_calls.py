@@ -281,6 +281,23 @@ async def test_the_way_back_begins_in_a_called_run(treadle, studio, gone):
     assert [child.id] == [hop.run_id for hop in await studio.runs.lineage(child.id, "start")]
 
 
+async def test_a_dry_run_calls_nobody(treadle, studio, outside):
+    """
+    What the called workflow would change outside is not changed: the call is described on each item that would be handed over.
+    """
+    await studio.workflows.create(CHILD)
+    await studio.workflows.create(caller(per="item"))
+    run = await run_to_end(studio, "Parent", [{"n": 3}, {"n": 7}])
+    before = len(outside.seen("send"))
+
+    dry = await studio.runs.fork(run.id, at="call", is_dry=True)
+
+    assert RunStatus.SUCCEEDED is (await studio.runs.wait(dry.id, None)).status
+    described = (await studio.runs.output(dry.id, "call")).items
+    assert [(3, "Child"), (7, "Child")] == [(item["n"], item["would"]["fields"]["workflow"]) for item in described]
+    assert ([], before) == (await children_of(treadle, dry), len(outside.seen("send")))
+
+
 async def test_no_items_call_nobody(treadle, studio):
     """
     One run for each of no items is none, and the caller goes on.
