@@ -36,7 +36,7 @@ from ui.editor.canvas.protocol import (
 )
 
 READERS = [read_command, read_drop, read_id, read_ops, read_paste, read_quick_add, read_select, read_zoom]
-AN_EDGE = {"source": "a", "target": "b", "source_port": "out", "target_port": "in"}
+AN_EDGE = {"source": "a", "target": "b", "source_port": "out", "target_port": "in", "mark": ""}
 
 
 def a_node(**changes: Any) -> CanvasNode:
