@@ -245,8 +245,12 @@ class Runs(Protocol):
         the old run, another payload.
         """
 
-    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None) -> Run:
-        """Mark the run; a queued or parked run becomes `cancelled` at once, with this error. Returns the run as it then is."""
+    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None, *, is_idle: bool = False) -> Run:
+        """
+        Mark the run; a queued or parked run becomes `cancelled` at once, with this error. Returns the run as it then is.
+
+        `is_idle` says that nobody is at work at a run that stands as running: it ends at once, too.
+        """
 
     def claim(self, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False) -> Run | None:
         """

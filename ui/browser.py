@@ -8,8 +8,10 @@ Whatever varies is put in as JSON, so no name, value or text of a workflow or a 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from nicegui import ui
+from nicegui.awaitable_response import AwaitableResponse
 
 YEAR = 31_536_000
 THEME_COOKIE = "treadle_theme"
@@ -19,9 +21,12 @@ KEY = "treadle_key"
 """The event of a key that the whole page acts on."""
 
 
-def remember_theme(theme: str) -> None:
-    """Keep the choice of colours in a cookie, so that the next page starts in the right ones."""
-    _run("v => { document.cookie = `treadle_theme=${encodeURIComponent(v)}; path=/; max-age=31536000; samesite=lax` }", theme)
+async def remember_theme(theme: str) -> None:
+    """Keep the choice of colours in a cookie, so that the next page starts in the right ones; returns when it is kept."""
+    with suppress(TimeoutError):  # the browser has left
+        await _run(
+            "v => { document.cookie = `treadle_theme=${encodeURIComponent(v)}; path=/; max-age=31536000; samesite=lax` }", theme
+        )
 
 
 def copy_text(text: str) -> None:
@@ -84,7 +89,7 @@ def download(address: str) -> None:
     )
 
 
-def _run(function: str, value: object) -> None:
+def _run(function: str, value: object) -> AwaitableResponse:
     # "</" would end a script element should the snippet ever be written into a page; JSON allows the escaped form.
     argument = json.dumps(value).replace("</", "<\\/")
-    ui.run_javascript(f"({function})({argument})")
+    return ui.run_javascript(f"({function})({argument})")

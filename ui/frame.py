@@ -100,16 +100,16 @@ def theme_button(dark: ui.dark_mode) -> ui.button:
     following = {"light": "dark", "dark": "auto", "auto": "light"}
     now = {"theme": chosen_theme()}
 
-    def turn() -> None:
+    async def turn() -> None:
         now["theme"] = following[now["theme"]]
-        choose_theme(dark, now["theme"])
+        await choose_theme(dark, now["theme"])
         made.props["icon"] = f"o_{icons[now['theme']]}"
 
     made = icon_button(icons[now["theme"]], words.THEME, turn, mark="theme")
     return made
 
 
-def choose_theme(dark: ui.dark_mode, theme: str) -> None:
-    """Change the colours now and remember the choice in this browser."""
+async def choose_theme(dark: ui.dark_mode, theme: str) -> None:
+    """Remember the choice in this browser, then change the colours: what is seen holds on the next page."""
+    await remember_theme(theme)
     dark.value = {"light": False, "dark": True}.get(theme)
-    remember_theme(theme)

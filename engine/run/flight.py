@@ -14,7 +14,7 @@ from engine.errors import Damaged, NoPlace, StepCrashed, TimedOut
 from engine.events.types import RunFinished, RunQueued, RunStarted
 from engine.model.items import Batch
 from engine.model.run import FINAL, Run, RunStatus
-from engine.protocols import Store, UnitOfWork
+from engine.protocols import Store
 from engine.steps.contract import Response
 
 from .disk import despite_refusals, reach_disk
@@ -150,15 +150,9 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
 
 
 async def _cancel_stored(flight: Flight, store: Store) -> None:
-    """Cancel in the store; one that stands there as running, left by a life before, only loses what it waited for."""
-
-    def cancel(work: UnitOfWork) -> Run:
-        run = work.runs.request_cancel(flight.run.id, flight.reason_error)
-        if not run.status.is_final:
-            work.waits.forget(run.id)
-        return run
-
-    flight.run = await store.write(cancel)
+    """Cancel in the store; one that was brought as running was left by a life before, and nobody is at work at it."""
+    is_idle = flight.run.status is RunStatus.RUNNING
+    flight.run = await store.write(lambda work: work.runs.request_cancel(flight.run.id, flight.reason_error, is_idle=is_idle))
 
 
 def ended(run: Run, ending: Ending, env: RunEnv) -> Run:

@@ -305,11 +305,20 @@ class RunQueue(Generic[T]):
         self.hungry.discard(name)
         self._settle(line)
 
-    def put_back(self, place: Place) -> None:
-        """Note that one found no place after all (another worker took it) and waits in the store again."""
+    def turned_away(self, place: Place) -> Iterator[T]:
+        """
+        Give the slot and lease of one back that found no place after all (another program has it) and waits in the store again.
+
+        Returns those that may start now. The line is not asked for more until something of it is done or `learn` tells of it:
+        the same one would be brought and turned away again and again.
+        """
+        self._count -= 1
         line = self._line(place.line)
         line.stored += 1
+        self._let_go(place)
         line.is_exhausted = True
+        self.hungry.discard(line.name)
+        yield from self.next_ones()
 
     # — inside —
 

@@ -405,10 +405,13 @@ class Worker:
 
     async def _supersede_stored(self, flight: Flight, error: Mapping[str, Any]) -> None:
         """End a run in the store that gives way before it begins; a disk that refuses is asked again until the worker stops."""
+        is_idle = flight.run.status is RunStatus.RUNNING
         try:
             while self._is_running:
                 try:
-                    flight.run = await self.store.write(lambda work: work.runs.request_cancel(flight.run.id, error))
+                    flight.run = await self.store.write(
+                        lambda work: work.runs.request_cancel(flight.run.id, error, is_idle=is_idle)
+                    )
                 except StoreError:
                     await asyncio.sleep(1)
                 else:
@@ -600,7 +603,7 @@ class Worker:
         if flight is not None and flight.task is None and self._queue.remove(flight, flight.place):
             if flight.is_stored:
                 del self._flights[run_id]
-                return await self._cancel_stored(run_id)
+                return await self._cancel_stored(run_id, is_idle=flight.run.status is RunStatus.RUNNING)
             flight.run = ended(flight.run, Ending(status=RunStatus.CANCELLED), self.env)
             self.store.journal.finish(flight.run)
             await reach_disk(self.store.journal)
@@ -611,8 +614,8 @@ class Worker:
             return await asyncio.shield(flight.done)
         return await self._cancel_stored(run_id)
 
-    async def _cancel_stored(self, run_id: RunId) -> Run:
-        run = await self.store.write(lambda work: work.runs.request_cancel(run_id))
+    async def _cancel_stored(self, run_id: RunId, *, is_idle: bool = False) -> Run:
+        run = await self.store.write(lambda work: work.runs.request_cancel(run_id, is_idle=is_idle))
         if run.status is RunStatus.CANCELLED:
             self._tell_ghost(run)
             if self.bus.is_heard:
@@ -693,16 +696,17 @@ class Worker:
         finally:
             if flight.is_turned_away and self._is_running:
                 self._put_back(flight)
+                ready = self._queue.turned_away(flight.place)
             else:
                 self._announce(flight)
-            for other in self._queue.done(flight.place):
+                ready = self._queue.done(flight.place)
+            for other in ready:
                 if self._is_running:
                     self.begin(other)
 
     def _put_back(self, flight: Flight) -> None:
         """Leave a run in the store that found no place; those who wait for its end still do."""
         self._flights.pop(flight.run.id, None)
-        self._queue.put_back(flight.place)
         flight.task, flight.has_begun, flight.is_turned_away = None, False, False
         self._ghosts[flight.run.id] = flight
 

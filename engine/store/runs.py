@@ -241,17 +241,18 @@ class SqlRuns:
             own_blobs(self._connection, owned, target)
         return len(seqs)
 
-    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None) -> Run:
+    def request_cancel(self, run_id: RunId, error: Mapping[str, Any] | None = None, *, is_idle: bool = False) -> Run:
         """
         Mark the run; a queued or parked run becomes `cancelled` at once, with this error. Returns the run as it then is.
 
+        `is_idle` says that nobody is at work at a run that stands as running (its worker is gone): it ends at once, too.
         One that ends at once gets a new epoch, so that a worker that was about to take it writes nothing.
         """
         run = self._locked(run_id)
         if run.status.is_final:
             return run
         run = replace(run, cancel_requested=True)
-        if run.status is not RunStatus.RUNNING:
+        if is_idle or run.status is not RunStatus.RUNNING:
             over = self._clock.now()
             run = replace(run, status=RunStatus.CANCELLED, error=error or run.error, finished_at=over, epoch=run.epoch + 1)
             self._end_waits(run)

@@ -10,6 +10,7 @@ from engine.clock import SystemClock
 from engine.errors import Conflict, Refused, Unavailable
 from engine.events.types import RunFinished
 from engine.ids import NodeId
+from engine.model.limits import Concurrency
 from engine.model.run import Fact, FactKind, RunStatus
 from engine.model.workflow import RetryPolicy
 from engine.run.flight import rest_before
@@ -225,6 +226,48 @@ async def test_a_run_that_was_to_be_cancelled_is(life):
     await shop.store.write(lambda work: work.runs.request_cancel(run.id))
     shop = await life()
     assert RunStatus.CANCELLED == (await shop.worker.wait(run.id)).status
+
+
+async def test_a_run_without_a_slot_after_a_crash_can_be_cancelled(life):
+    """
+    A run that was interrupted and has no slot yet is over as soon as somebody cancels it, and waits for nothing any more.
+    """
+    document = a_document([START, a_node("waits", "test.wait")], "start -> waits")
+    facts = [(FactKind.STEP_SUCCEEDED, "start", gave([{"n": 1}]))]
+    shop = await life()
+    runs = [await leave_behind(shop, document, [{"n": number}], facts) for number in (1, 2)]
+    shop = await life(slots=1)
+    await until(lambda: shop.outside.seen("wait"))
+    assert RunStatus.CANCELLED == (await shop.worker.cancel(runs[1].id)).status
+    assert [(RunStatus.CANCELLED, True)] == await stand(shop, runs[1])
+    shop.outside.gate("gate").set()
+    assert RunStatus.SUCCEEDED == (await shop.worker.wait(runs[0].id)).status
+    assert (0, 0) == (shop.worker.running, shop.worker.waiting)
+
+
+async def test_a_run_without_a_slot_after_a_crash_gives_way(life):
+    """
+    One that was interrupted ends when a newer run of its workflow takes its place, and frees it (history 9308).
+    """
+    other = a_document([START, a_node("waits", "test.wait")], "start -> waits")
+    limited = a_document([START], "", concurrency=Concurrency(limit=1, when_full="cancel_oldest"))
+    shop = await life()
+    first = await leave_behind(shop, other, [{"n": 1}], [(FactKind.STEP_SUCCEEDED, "start", gave([{"n": 1}]))])
+    old = await leave_behind(shop, limited, [{"n": 2}], [], workflow_id="wf_limited")
+    shop = await life(slots=1)
+    await until(lambda: shop.outside.seen("wait"))
+    new = shop.start(limited, [{"n": 3}], workflow_id="wf_limited")
+    assert RunStatus.CANCELLED == (await asyncio.wait_for(shop.worker.wait(old.id), 5)).status
+    assert [(RunStatus.CANCELLED, True)] == await stand(shop, old)
+    shop.outside.gate("gate").set()
+    over = [await asyncio.wait_for(shop.worker.wait(run.id), 5) for run in (first, new)]
+    assert [RunStatus.SUCCEEDED] * 2 == [run.status for run in over]
+
+
+async def stand(shop, run):
+    """Return how a run stands in the store, and whether it says when it ended."""
+    found = await shop.store.read(lambda work: work.runs.get(run.id))
+    return [(found.status, found.finished_at is not None)]
 
 
 async def test_a_caller_is_answered_once(life):
