@@ -447,7 +447,11 @@ class Retention(Protocol):
         """Return those of some runs whose data was taken away, with the moment."""
 
     def drop_orphans(self, *, limit: int = 200) -> int:
-        """Remove versions of deleted workflows that no run executed any more; returns how many."""
+        """
+        Remove what belongs to nothing any more; returns how many of these there were.
+
+        Versions of deleted workflows that no run executed, and replays that are over and whose failures are all gone.
+        """
 
     def give_back(self, pages: int) -> int:
         """Give so many free pages of a SQLite file back to the disk; returns how many are free still (0 on a server)."""

@@ -143,7 +143,10 @@ class SqlRetention:
         return {RunId(row[0]): moment_of(row[1]) for row in rows}
 
     def drop_orphans(self, *, limit: int = 200) -> int:
-        """Remove versions of deleted workflows that no run executed any more; returns how many."""
+        """Remove versions of deleted workflows that no run executed any more, and replays whose failures are all gone."""
+        return self._drop_versions(limit) + self._drop_replays(limit)
+
+    def _drop_versions(self, limit: int) -> int:
         versions, workflows = tables.versions.c, tables.workflows.c
         found = self._connection.execute(
             select(versions.workflow_id, versions.id)
@@ -158,6 +161,18 @@ class SqlRetention:
                 delete(tables.versions).where(versions.workflow_id == workflow_id, versions.id == VersionId(version_id))
             )
         return len(found)
+
+    def _drop_replays(self, limit: int) -> int:
+        replays, items = tables.replays.c, tables.replay_items.c
+        found = self._connection.execute(
+            select(replays.id)
+            .where(replays.state != "running", ~select(items.run_id).where(items.replay_id == replays.id).exists())
+            .limit(limit)
+        ).scalars()
+        if doomed := list(found):
+            self._connection.execute(delete(tables.replays).where(replays.id.in_(doomed)))
+            self._disown(doomed)
+        return len(doomed)
 
     def give_back(self, pages: int) -> int:
         """Give so many free pages of a SQLite file back to the disk; returns how many are free still (0 on a server)."""

@@ -230,3 +230,30 @@ async def test_a_run_that_is_pruned_leaves_the_desk(store, fail, clock):
     assert 1 == await store.write(finish)
     assert None is await store.read(lambda work: work.failures.find(failure.run_id))
     assert [] == await store.read(lambda work: work.failures.list_groups(ALL))
+
+
+async def test_a_replay_goes_with_the_last_of_its_failures(store, fail, clock):
+    """
+    A replay that is over stays as long as one of the runs it was about; then it goes, with the data that was given for it.
+    """
+    first, second = [(await fail()).run_id for _ in range(2)]
+    over, running = (
+        replace(a_replay(clock), group_id=None, input=b"y" * 3000),
+        replace(a_replay(clock), group_id=None, id="replay_2"),
+    )
+    assert 2 == await store.write(lambda work: work.replays.add(over, [first, second]))
+    await store.write(lambda work: work.failures.open_again(over.id))
+    await store.write(lambda work: work.replays.end(over.id, "done", at=clock.now()))
+    assert 1 == await store.write(lambda work: work.replays.add(running, [second]))
+
+    async def left():
+        gone = await store.write(lambda work: work.retention.drop_orphans())
+        return gone, {replay.id for replay in await store.read(lambda work: work.replays.list_page())}
+
+    assert (0, {over.id, running.id}) == await left()
+    await store.write(lambda work: work.retention.remove([first]))
+    assert (0, {over.id, running.id}) == await left()
+    await store.write(lambda work: work.retention.remove([second]))
+    assert (1, {running.id}) == await left()
+    await store.write(lambda work: work.replays.end(running.id, "done", at=clock.now()))
+    assert (1, set()) == await left()

@@ -9,8 +9,10 @@ import pytest
 from engine.access import OWNER
 from engine.errors import BadRequest, Conflict
 from engine.ids import WorkflowId
+from engine.model.codec import document_hash, write_document
 from engine.model.failures import FailureFilter, Replay
 from engine.model.run import RunStatus
+from engine.model.workflow import Version, Workflow
 from engine.protocols import RunFilter
 from engine.run.payloads import encode_batch
 from engine.run.replayer import Replayer
@@ -185,6 +187,76 @@ async def test_what_is_gone_is_skipped(desk, shop):
     (item,) = await desk.service.replay_items(replay.id)
     assert item.note.startswith("There is no version")
     assert "open" == (await desk.service.get(run.id)).state
+
+
+async def test_the_newest_version_repeats_what_an_old_one_failed_at(desk, shop):
+    """
+    A replay with the newest version runs what was published since: steps that are the same are not done again, and a step that
+    the version does not have any more is left out.
+    """
+    wf_id = WorkflowId("wf_orders")
+    now = shop.clock.now()
+    mended = a_document(
+        [
+            a_node("start", "trigger.manual"),
+            a_node("first", "test.send", what="first {{ item.n }}"),
+            a_node("post", "test.send", what="posted {{ nodes.start.item.n }}"),
+        ],
+        "start -> first -> post",
+    )
+    version = Version(
+        id=document_hash(mended), workflow_id=wf_id, document=mended, message="mended", author="ada", created_at=now
+    )
+    workflow = Workflow(
+        id=wf_id,
+        name="Orders",
+        draft=write_document(ORDERS),
+        revision=1,
+        active_version=version.id,
+        created_at=now,
+        updated_at=now,
+    )
+
+    def publish(work):
+        work.workflows.add(workflow)
+        work.workflows.add_version(version)
+
+    (old,) = await desk.fail(1)
+    await shop.store.write(publish)
+    done = await desk.done(await desk.service.replay(runs=[old], version="newest"))
+
+    assert {"succeeded": 1} == done.counts
+    (item,) = await desk.service.replay_items(done.id)
+    new = await shop.store.read(lambda work: work.runs.get(item.new_run_id))
+    assert (version.id, old) == (new.version_id, new.retry_of)
+    assert ["first 0", 0, "posted 0"] == shop.outside.seen("send")
+
+
+async def test_an_unpublished_draft_is_the_newest_where_there_is_no_version(desk, shop):
+    """
+    A workflow that was never published is replayed as its draft stands now, and the text stays with the run.
+    """
+    draft = a_document(
+        [a_node("start", "trigger.manual"), a_node("send", "test.send", what="draft {{ item.n }}")], "start -> send"
+    )
+    now = shop.clock.now()
+    workflow = Workflow(
+        id=WorkflowId("wf_orders"),
+        name="Orders",
+        draft=write_document(draft),
+        revision=1,
+        active_version=None,
+        created_at=now,
+        updated_at=now,
+    )
+    (old,) = await desk.fail(1)
+    await shop.store.write(lambda work: work.workflows.add(workflow))
+    done = await desk.done(await desk.service.replay(runs=[old], version="newest", start="start"))
+
+    (item,) = await desk.service.replay_items(done.id)
+    kept = await shop.store.read(lambda work: work.runs.get_document(item.new_run_id))
+    assert ({"succeeded": 1}, list(draft.nodes)) == (done.counts, list(kept.nodes))
+    assert "draft 0" == shop.outside.seen("send")[-1]
 
 
 @pytest.mark.parametrize(
