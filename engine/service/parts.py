@@ -84,13 +84,13 @@ class PartService:
         kept = None if ports is None else {port: [dict(item) for item in _checked(items)] for port, items in ports.items()}
 
         def change(work: UnitOfWork) -> None:
-            pins: dict[str, Any] = dict(work.values.get(_key(workflow_id), {}))
+            pins: dict[str, Any] = dict(work.values.get(pins_key(workflow_id), {}))
             pins.pop(node, None)
             if kept is not None:
                 pins[node] = kept
             if len(orjson.dumps(pins)) > MOST_PINNED:
                 raise TooLarge("The pinned data is more than 1 MB.", hint="Pin fewer items: a few of each kind are enough.")
-            work.values.set(_key(workflow_id), pins)
+            work.values.set(pins_key(workflow_id), pins)
 
         try:
             orjson.dumps(kept)
@@ -122,10 +122,11 @@ def _check(draft: Draft, part: Part) -> None:
         raise InvalidDocument(errors)
 
 
-def _key(workflow_id: WorkflowId) -> str:
+def pins_key(workflow_id: WorkflowId) -> str:
+    """Return the key that the pins of a workflow are kept under."""
     return f"pins:{workflow_id}"
 
 
 def _pins(work: UnitOfWork, workflow_id: WorkflowId) -> Pins:
-    stored: Mapping[str, Mapping[str, Batch]] = work.values.get(_key(workflow_id), {})
+    stored: Mapping[str, Mapping[str, Batch]] = work.values.get(pins_key(workflow_id), {})
     return {NodeId(node): ports for node, ports in stored.items()}

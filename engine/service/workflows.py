@@ -15,6 +15,7 @@ from engine.model.problems import Problem
 from engine.model.workflow import Document, Version, Workflow
 from engine.protocols import Store, UnitOfWork, WorkflowRow
 from engine.service.drafts import OpenDrafts, name_taken
+from engine.service.parts import pins_key
 from engine.steps.catalog import Catalog
 from engine.steps.check import check_document
 from engine.triggers.activation import Activation
@@ -140,6 +141,7 @@ class WorkflowService:
 
         def remove(work: UnitOfWork) -> None:
             work.workflows.delete(workflow.id)
+            work.values.drop(pins_key(workflow.id))
             work.publish(WorkflowChanged(at=now, workflow_id=workflow.id, change="deleted"))
 
         await self._store.write(remove)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, select
 
 from . import tables
 from .rows import json_text
@@ -43,3 +43,7 @@ class SqlValues:
             statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value}),
             {"key": key, "value": json_text(value)},
         )
+
+    def drop(self, key: str) -> None:
+        """Keep nothing under the key any more."""
+        self._connection.execute(delete(tables.values).where(tables.values.c.key == key))

@@ -114,6 +114,20 @@ async def test_only_this_step(studio, diary):
     assert [{"n": 2}, {"n": 4}] == (await studio.runs.output(run.id, "double")).items
 
 
+async def test_pins_go_with_their_workflow(studio, treadle, diary):
+    """
+    What was pinned for tests of a workflow is removed with it.
+    """
+    await studio.parts.pin(diary, "double", {"out": [{"n": 100}]})
+
+    def kept():
+        return treadle.store.read(lambda work: work.values.get(f"pins:{diary}"))
+
+    assert {"double": {"out": [{"n": 100}]}} == await kept()
+    await studio.workflows.delete(diary)
+    assert await kept() is None
+
+
 async def test_pins_stand_in_for_a_step_in_tests_alone(studio, diary):
     """
     Pinned data is taken in place of what a step would give; the draft does not know of it, and a real run never sees it.
