@@ -32,7 +32,7 @@ from .logs import NODE, RUN
 from .outcomes import Done, Ended, Failed, Outcome, as_treadle_error
 from .passes import Pass
 from .planner import Plan, PlanNode
-from .recall import Recall
+from .recall import Recall, end_waits
 from .resume import Ending, Restored
 from .undoing import bury, recall_undos
 
@@ -60,9 +60,7 @@ async def execute(run: Run, plan: Plan, env: RunEnv, *, items: Batch, restored: 
             execution.has_responded = execution.has_responded or recall.has_responded
         if ending is not None and not (ending.status is RunStatus.FAILED and execution.undos):
             if ending.status in FINAL:
-                restored.end_waits(execution)
-                if recall is not None:
-                    recall.end_waits(execution)
+                end_waits(execution, restored, recall)
             return ending
         if ending is not None:
             die(execution, going, partial(_the_same, ending))

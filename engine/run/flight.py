@@ -24,9 +24,10 @@ from .executor import execute
 from .meter import Meter, OverBudget
 from .planner import Plan
 from .queue import Place
+from .recall import end_waits
 from .resume import Ending, Restored
 from .slots import altered
-from .takeover import Answer, decided, lives, take_over, wakes
+from .takeover import Answer, claim, decided, lives, read_taken, wakes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,7 +46,8 @@ class Flight:
 
     `done` gets the run once it is over or parked and that is on disk, or left open because the worker stops. `is_stored` says
     that it comes from the store and its input and journal are to be read; `restored` holds a journal that is known already.
-    `is_turned_away` says that it found no place after all and still waits in the store.
+    `is_turned_away` says that it found no place after all and still waits in the store. `claimed` is the run as it was taken
+    over, from when that is on disk.
     """
 
     run: Run
@@ -56,6 +58,7 @@ class Flight:
     restored: Restored | None = None
     answer: Answer | None = None
     asked: Mapping[str, Any] | None = None
+    claimed: Run | None = None
     task: asyncio.Task[None] | None = None
     place: Place = NOWHERE
     has_begun: bool = False
@@ -132,13 +135,12 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
     if ending is None or ending.status is RunStatus.RUNNING or flight.reason == "lost":
         return
     if flight.is_stored and flight.restored is None and ending.status is RunStatus.CANCELLED:
-        # It was not taken over yet: what it waited for is known to the store alone.
-        cancel = partial(_cancel_stored, flight, store)
-        await _whole(despite_refusals(cancel))
-        if flight.run.status.is_final:
-            return
+        # Its journal was not read yet: what it waited for is known to the store alone.
+        is_idle = flight.claimed is not None or flight.run.status is RunStatus.RUNNING or not env.is_shared
+        await _whole(despite_refusals(partial(_cancel_stored, flight, store, is_idle=is_idle)))
+        return
     if flight.restored is not None and not flight.is_executing and ending.status in FINAL:
-        flight.restored.end_waits(Execution(flight.run, flight.plan, env, next_seq=flight.restored.next_seq))
+        end_waits(Execution(flight.run, flight.plan, env, next_seq=flight.restored.next_seq), flight.restored)
     flight.run = ended(flight.run, ending, env)
     store.journal.finish(flight.run)
     try:
@@ -149,9 +151,12 @@ async def carry(flight: Flight, store: Store, env: RunEnv) -> None:
         env.respond(flight.run.id, ending.response)
 
 
-async def _cancel_stored(flight: Flight, store: Store) -> None:
-    """Cancel in the store; one that was brought as running was left by a life before, and nobody is at work at it."""
-    is_idle = flight.run.status is RunStatus.RUNNING
+async def _cancel_stored(flight: Flight, store: Store, *, is_idle: bool) -> None:
+    """
+    Cancel in the store; `is_idle` says that nobody else is at work at a run that stands as running there.
+
+    It was claimed here, or a life before left it, or no other program has this store; another program that has it ends it.
+    """
     flight.run = await store.write(lambda work: work.runs.request_cancel(flight.run.id, flight.reason_error, is_idle=is_idle))
 
 
@@ -256,8 +261,11 @@ async def _load(flight: Flight, store: Store, env: RunEnv) -> None:
     if limits is None and not is_shared:
         assert env.takers is not None
         taken = await env.takers.take(run_id)
+    elif (claimed := flight.claimed or await claim(store, run_id, now=now, limits=limits, is_shared=is_shared)) is None:
+        taken = None
     else:
-        taken = await take_over(store, run_id, now=now, limits=limits, is_shared=is_shared)
+        flight.claimed = claimed  # should the reading be refused, it is not claimed once more
+        taken = await read_taken(store, claimed)
     if taken is None:
         flight.run = await store.read(lambda work: work.runs.get(run_id))
         return

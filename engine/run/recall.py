@@ -262,3 +262,12 @@ def _around(scope: str) -> list[str]:
         found.append(scope)
         scope = scope.rpartition("/")[0]
     return found
+
+
+def end_waits(top: Execution, restored: Restored, recall: Recall | None = None) -> None:
+    """Record that whatever waited in a run, and in the passes of its frames, waits no more: the run is over."""
+    restored.end_waits(top)
+    if recall is None and top.plan.bodies:
+        recall = Recall(restored.facts, top.plan)
+    if recall is not None:
+        recall.end_waits(top)

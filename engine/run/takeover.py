@@ -40,23 +40,25 @@ def find_interrupted(work: UnitOfWork, known: Collection[RunId]) -> list[Run]:
     return [run for run in work.runs.list_running() if run.id not in known]
 
 
-async def take_over(
+async def claim(
     store: Store, run_id: RunId, *, now: datetime, limits: Concurrency | None = None, is_shared: bool = False
-) -> Taken | None:
+) -> Run | None:
     """
-    Claim a run and read its journal; None when it is over by now. Whoever had it before writes nothing more.
+    Claim a run; None when it is over by now. Whoever had it before writes nothing more.
 
     Raises `NoPlace` when the run would be one more than `limits` allow.
     """
-    claimed = await store.write(lambda work: work.runs.claim(run_id, now=now, limits=limits, is_shared=is_shared))
-    if claimed is None:
-        return None
+    return await store.write(lambda work: work.runs.claim(run_id, now=now, limits=limits, is_shared=is_shared))
+
+
+async def read_taken(store: Store, claimed: Run) -> Taken:
+    """Read what a run that was claimed began with, and what is known of it since."""
     try:
         payload, facts, woken = await store.read(
             lambda work: (
-                work.runs.get_input(run_id),
-                work.runs.facts(run_id, with_payload=True),
-                work.waits.woken((run_id,)),
+                work.runs.get_input(claimed.id),
+                work.runs.facts(claimed.id, with_payload=True),
+                work.waits.woken((claimed.id,)),
             )
         )
         return Taken(replace(claimed, error=None), decode_batch(payload), facts, woken)

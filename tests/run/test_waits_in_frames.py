@@ -1,10 +1,18 @@
 """Waiting in the bodies of frames: each pass parks by itself, is woken by itself, and the frame ends as it would without."""
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from engine.errors import StoreError
+from engine.model.limits import Concurrency
 from engine.model.run import FactKind, RunStatus
+from engine.model.waits import Signal
+from engine.model.workflow import Settings
 from tests.run.test_waiting import over
-from tests.run.workshop import a_document, a_node
+from tests.run.workshop import a_document, a_node, until
 
 pytestmark = pytest.mark.anyio
 START = a_node("start", "trigger.manual")
@@ -182,3 +190,46 @@ async def test_a_withdrawn_wait_does_not_hold_up_what_follows(shop):
     edges = "guard.body -> pause -> guard.next, guard.body -> soon -> boom -> guard.next, bad -> again"
     done, outputs = await ended(shop, shop.start(tried(*body, edges=edges), NUMBERS))
     assert (RunStatus.SUCCEEDED, ["again"]) == (done.status, list(outputs))
+
+
+async def test_cancelled_between_being_taken_and_being_read(shop, monkeypatch):
+    """
+    A run that was woken and taken over, while the disk then refuses to read it, is over with all that waited in its loop when
+    it is cancelled (history 878).
+    """
+    loop = looped(a_node("pause", "flow.wait", signal="go", key=KEY), concurrency=3)
+    run = shop.start(replace(loop, settings=Settings(concurrency=Concurrency(limit=1))), NUMBERS)
+    await shop.worker.wait(run.id)
+    assert 3 == len(await waiting_scopes(shop, run))
+    was_refused = asyncio.Event()
+
+    async def refuses(store, claimed):
+        was_refused.set()
+        raise StoreError("The disk reported an error.")
+
+    monkeypatch.setattr("engine.run.flight.read_taken", refuses)
+    await shop.store.write(lambda work: work.signals.send(Signal(id="sig_1", name="go", key="2", at=shop.clock.now())))
+    shop.worker.ring()
+    await asyncio.wait_for(was_refused.wait(), 5)
+    assert RunStatus.CANCELLED is (await asyncio.wait_for(shop.worker.cancel(run.id), 5)).status
+    stored = await shop.store.read(lambda work: (work.runs.get(run.id).status, work.waits.count()))
+    assert (RunStatus.CANCELLED, 0) == stored
+    scopes = [fact.scope for fact in await facts_of(shop, run, FactKind.STEP_CANCELLED)]
+    assert ["each:0", "each:1", "each:2"] == sorted(scopes)
+
+
+async def test_cancelled_while_it_rests_between_two_lives(shop, monkeypatch):
+    """
+    A run that was interrupted again and again rests; cancelled then, the passes of its loop wait no more.
+    """
+    monkeypatch.setattr("engine.run.flight.rest_before", lambda lived: timedelta(seconds=60))
+    run = shop.start(looped(a_node("pause", "flow.wait", signal="go", key=KEY), concurrency=3), NUMBERS)
+    await shop.worker.wait(run.id)
+    await shop.store.write(lambda work: work.signals.send(Signal(id="sig_1", name="go", key="2", at=shop.clock.now())))
+    shop.worker.ring()
+    await until(lambda: shop.worker.env.pausing)
+    assert RunStatus.CANCELLED is (await asyncio.wait_for(shop.worker.cancel(run.id), 5)).status
+    stored = await shop.store.read(lambda work: (work.runs.get(run.id).status, work.waits.count()))
+    assert (RunStatus.CANCELLED, 0) == stored
+    scopes = [fact.scope for fact in await facts_of(shop, run, FactKind.STEP_CANCELLED)]
+    assert ["each:0", "each:1", "each:2"] == sorted(scopes)
